@@ -1,0 +1,127 @@
+# The Page ResNet course. `make help` lists what there is to make.
+# Needs python3 (3.11 or newer) with venv, and make; everything else goes into .venv, from requirements.lock.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PY     := $(BIN)/python
+UV     := $(BIN)/uv
+READY  := $(VENV)/.ready
+LOCK   := $(UV) pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url \
+          --no-annotate --fork-strategy fewest --python-version 3.11
+
+PROFILE ?= full
+PORT    ?= 7860
+LESSONS := $(wildcard lessons/[0-9]*.py)
+
+# What another environment, or a shell's start-up file, may have left behind must not reach ours.
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE MPLBACKEND
+unexport PIP_REQUIRE_VIRTUALENV PIP_USER PIP_TARGET PIP_PREFIX
+unexport UV_PYTHON UV_SYSTEM_PYTHON UV_PROJECT_ENVIRONMENT UV_TARGET UV_PREFIX UV_CONFIG_FILE
+export PYTHONNOUSERSITE := 1
+export PYTHONUTF8 := 1
+
+# One torch thread a test worker; more of them would only wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=agg
+PYTEST     := $(ONE_THREAD) $(PY) -m pytest
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup book test test-lessons test-slow train app lab lessons bench site lock address clean FORCE
+
+help: ## list the targets
+	@echo "make TARGET, where TARGET is one of"
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' Makefile | expand -t 16
+
+# ---- set-up ----------------------------------------------------------------------------------------------------------
+# $(READY) is written last and holds the folder's path: an interrupted set-up, or a moved folder, starts afresh.
+
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+$(READY): FORCE
+endif
+
+$(READY): requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo 'This needs Python 3.11 or newer: install it and say which one, as in "make $(MAKECMDGOALS) PYTHON=python3.12".' >&2; exit 2; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo 'Python has no venv module: install it first (on Debian and Ubuntu, "sudo apt-get install python3-venv").' >&2; exit 2; }
+	@[ "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" ] || "$(PYTHON)" -m venv --clear $(VENV)
+	@rm -f $(READY)
+	@echo "Setting up $(VENV) from requirements.lock (a few minutes the first time)"
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.txt
+	@$(UV) --version >/dev/null 2>&1 || $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	@$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@printf '%s\n' "$(CURDIR)" > $(READY)
+
+setup: $(READY) ## set up .venv; every other target does this by itself
+
+# ---- the book --------------------------------------------------------------------------------------------------------
+
+book: $(READY) ## build the book to _build/html/index.html
+	@rm -rf _build/html
+	@$(PY) -m jupyter_book build . --all -n -W --keep-going -q
+	@test -s _build/html/index.html
+	@echo "The book is in $(CURDIR)/_build/html/index.html"
+
+site: book ## build everything that is published
+	@touch _build/html/.nojekyll
+
+# ---- checks ----------------------------------------------------------------------------------------------------------
+
+test: $(READY) ## run every check (at most 20 minutes on two cores)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	@$(MAKE) --no-print-directory book
+	$(PYTEST) -n 2 --dist loadgroup --cov=s12lib --cov-report=term
+	@$(MAKE) --no-print-directory test-lessons
+
+test-lessons: $(READY) ## re-execute every lesson and compare what it prints
+ifeq ($(LESSONS),)
+	@echo "There are no lessons yet, so none was re-executed."
+else
+	S12_PROFILE=smoke $(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
+	  --timeout 600 $(LESSONS:.py=.ipynb)
+endif
+
+test-slow: $(READY) ## run the checks that take minutes each
+	$(PYTEST) -m slow --timeout 3600 --dist loadgroup -n 2
+
+bench: $(READY) ## measure how fast things are, on this machine
+	$(PY) -m s12lib.bench
+
+# ---- using it --------------------------------------------------------------------------------------------------------
+
+train: $(READY) ## train the recipe `fast` on CIFAR-10, or on Shapes where CIFAR-10 is not to be had
+	@if $(BIN)/s12 data; then \
+	  $(BIN)/s12 fit --config recipes/fast.yaml; \
+	else \
+	  echo "CIFAR-10 is not to be had here: training on Shapes, the drawn pictures, instead. The accuracy will not be CIFAR-10's."; \
+	  $(BIN)/s12 fit --config recipes/fast.yaml --data Shapes; \
+	fi
+
+app: $(READY) ## open the app on http://127.0.0.1:7860 (PORT=... for another port)
+	$(BIN)/s12 app --port $(PORT)
+
+lab: $(READY) ## open the lessons in JupyterLab
+	$(PY) -m jupyter lab --notebook-dir .
+
+lessons: $(READY) ## make lessons/*.ipynb, with its outputs, from lessons/*.py (PROFILE=smoke for a quick try)
+	@for lesson in $(LESSONS:.py=); do \
+	  echo "$$lesson" && \
+	  $(PY) -m jupytext --quiet --to ipynb --output "$$lesson.ipynb" "$$lesson.py" && \
+	  S12_PROFILE=$(PROFILE) $(PY) -m jupyter execute --inplace "$$lesson.ipynb" || exit 1; \
+	done
+
+# ---- keeping it ------------------------------------------------------------------------------------------------------
+
+lock: $(READY) ## pin every version anew within pyproject.toml's ranges (UPGRADE=1 for the newest)
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --quiet -o requirements.lock
+	@$(PY) book/conda.py
+
+address: $(READY) ## set the project's address everywhere: make address REPO=owner/name
+	@$(PY) book/address.py "$(REPO)"
+
+clean: ## remove what was built; .venv, data and runs stay
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* build dist
