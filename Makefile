@@ -60,7 +60,7 @@ setup: $(READY) ## set up .venv; every other target does this by itself
 
 book: $(READY) ## build the book to _build/html/index.html
 	@rm -rf _build/html
-	@$(PY) -m jupyter_book build . --all -n -W --keep-going -q
+	@$(BIN)/jupyter-book build . --all -n -W --keep-going -q
 	@test -s _build/html/index.html
 	@echo "The book is in $(CURDIR)/_build/html/index.html"
 
