@@ -27,7 +27,7 @@ PYTEST     := $(ONE_THREAD) $(PY) -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book test test-lessons test-slow train app lab lessons bench site lock address clean FORCE
+.PHONY: help setup book test test-lessons test-slow train app lab lessons bench site links lock address clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -66,6 +66,9 @@ book: $(READY) ## build the book to _build/html/index.html
 
 site: book ## build everything that is published
 	@touch _build/html/.nojekyll
+
+links: $(READY) ## ask every link of the book whether it still leads somewhere
+	@$(BIN)/jupyter-book build . --builder linkcheck -q
 
 # ---- checks ----------------------------------------------------------------------------------------------------------
 
@@ -118,7 +121,9 @@ lessons: $(READY) ## make lessons/*.ipynb, with its outputs, from lessons/*.py (
 
 lock: $(READY) ## pin every version anew within pyproject.toml's ranges (UPGRADE=1 for the newest)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --quiet -o requirements.lock
-	@$(PY) book/conda.py
+	@{ sed '/^      - /d' environment.yml; \
+	   sed -nE 's/^([a-z0-9][a-z0-9._-]*==[^\]*[^ \]) *\\?$$/      - "\1"/p' requirements.lock; } > environment.yml.part
+	@mv environment.yml.part environment.yml
 
 address: $(READY) ## set the project's address everywhere: make address REPO=owner/name
 	@$(PY) book/address.py "$(REPO)"
