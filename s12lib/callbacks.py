@@ -1,0 +1,201 @@
+"""What watches a run and writes it down: progress bar, CSV log, safe checkpoints, the stop at a broken loss."""
+
+import csv
+import os
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
+from pytorch_lightning.utilities import rank_zero_only
+from tqdm import tqdm
+
+from s12lib.datamodule import fingerprint
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used; the message is written for people."""
+
+
+class TrainingDiverged(Exception):
+    """The loss or the weights are no longer finite; the message says where and what is kept."""
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that are whole or not there at all, and that are read without running any code in them."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        partial = Path(f"{path}.part")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as file:
+            torch.save(checkpoint, file)
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return read_checkpoint(path)
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Read a Lightning checkpoint onto the CPU; nothing in it is executed. Raises CheckpointError."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path} is damaged or holds more than weights and plain values; it is refused.") from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: it is missing, truncated or another kind of file.") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError(f"{path} holds no state_dict, so it is no Lightning checkpoint.")
+    return checkpoint
+
+
+class CSVLog(Logger):
+    """``metrics.csv``, a row a step that logged something; a resumed run goes on after the last row it still has."""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__()
+        self.path = run_dir / "metrics.csv"
+        self.rows: dict[int, dict[str, Any]] = {}
+
+    name = property(lambda self: "")
+    version = property(lambda self: "")
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "CSVLog":
+        return self
+
+    def resume_at(self, step: int) -> None:
+        """Keep the rows of an earlier attempt that lie before ``step``."""
+        if step and self.path.exists():
+            with open(self.path, newline="") as file:
+                self.rows = {int(row["step"]): row for row in csv.DictReader(file) if int(row["step"]) < step}
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        row = self.rows.setdefault(step or 0, {"step": step or 0})
+        row.update(metrics)
+
+    @rank_zero_only
+    def save(self) -> None:
+        columns = dict.fromkeys(key for row in self.rows.values() for key in row)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".part")
+        with open(partial, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(columns))
+            writer.writeheader()
+            writer.writerows(self.rows[step] for step in sorted(self.rows))
+        os.replace(partial, self.path)
+
+
+class RunRecord(Callback):
+    """Counts a run's seconds and images over all its attempts, and puts them with ``facts`` into every checkpoint."""
+
+    def __init__(self, facts: dict[str, Any], log: CSVLog) -> None:
+        self.facts, self.csv = facts, log
+        self.seconds, self.images, self.start = 0.0, 0, 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.csv.resume_at(trainer.global_step)
+        images = trainer.datamodule.splits["train"]
+        self.facts |= {"train_images": len(images.labels), "train_fingerprint": fingerprint(images)}
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        loader = trainer.train_dataloader
+        images = len(loader) * loader.sampler.batch_size * loader.sampler.world_size
+        seconds = time.monotonic() - self.start
+        self.seconds, self.images = self.seconds + seconds, self.images + images
+        pl_module.log_dict({"images_per_second": images / seconds, "seconds": self.seconds})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, "images": self.images}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds, self.images = state_dict["seconds"], state_dict["images"]
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        speed = round(self.images / self.seconds, 1) if self.seconds else None
+        finished = trainer.current_epoch + 1
+        times = {"epochs_trained": finished, "train_seconds": round(self.seconds, 1), "images_per_second": speed}
+        checkpoint["run"] = self.facts | times
+
+
+class StopWhenDiverged(Callback):
+    """Stops at the first loss that is NaN or infinite, before a checkpoint is overwritten with what it left behind.
+
+    The loss of a step is looked at one step later, so that a GPU is never waited for.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.loss: torch.Tensor | None = None
+        self.step = 0
+
+    def _check(self) -> None:
+        if self.loss is not None and not torch.isfinite(self.loss):
+            last = self.run_dir / "last.ckpt"
+            kept = f"the last good checkpoint is {last}" if last.exists() else "no epoch was completed before"
+            raise TrainingDiverged(f"Training stopped: the loss was {self.loss.item()} at step {self.step}; {kept}.")
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._check()
+        self.loss, self.step = outputs["loss"].detach(), trainer.global_step
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._check()
+        if not all(torch.isfinite(p).all() for p in pl_module.parameters()):
+            self.loss = torch.tensor(float("nan"))
+            self._check()
+
+
+class RunBar(ProgressBar):
+    """One bar for the whole run: loss, accuracy, images/s and the time left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar: tqdm | None = None
+        self.enabled = True
+
+    def disable(self) -> None:
+        self.enabled = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        sampler = trainer.train_dataloader.sampler
+        self.batch = sampler.batch_size * sampler.world_size
+        total = int(trainer.estimated_stepping_batches) * self.batch
+        done = trainer.global_step * self.batch
+        self.bar = tqdm(
+            total=total, initial=done, unit=" images", unit_scale=True, disable=not self.enabled, mininterval=1
+        )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert self.bar is not None
+        if self.bar.update(self.batch):
+            accuracy = pl_module.train_accuracy.compute().item()
+            self.bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
+            self.bar.set_postfix(loss=f"{outputs['loss'].item():.3f}", accuracy=f"{accuracy:.1%}")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.bar is not None and "validation_accuracy" in trainer.callback_metrics:
+            accuracy = trainer.callback_metrics["validation_accuracy"]
+            tqdm.write(f"epoch {trainer.current_epoch + 1}: validation accuracy {accuracy:.2%}")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.bar is not None:
+            self.bar.close()

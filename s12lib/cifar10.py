@@ -1,0 +1,108 @@
+"""CIFAR-10 on disk: one ``cifar10.npz``, made once from torchvision's verified download and checked at every reading."""
+
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+"""CIFAR-10's ten classes in label order."""
+
+SIZES = {"train": 50_000, "test": 10_000}
+WAYS_OUT = (
+    "Ways out: `s12 data --from FILE` with a copy of cifar10.npz or cifar-10-python.tar.gz, S12_DATA_DIR pointing "
+    "to a folder that holds cifar10.npz, or the built-in dataset with `--data Shapes`."
+)
+
+
+class DataError(Exception):
+    """The data are not there or not whole; the message is written for people."""
+
+
+def default_data_dir() -> Path:
+    """``$S12_DATA_DIR``, else ``data`` in the working directory."""
+    return Path(os.environ.get("S12_DATA_DIR") or "data")
+
+
+def check_arrays(arrays: dict[str, np.ndarray], source: Path) -> None:
+    """Raise DataError unless the arrays have CIFAR-10's types, shapes and label counts."""
+    for split, count in SIZES.items():
+        for name, shape in ((f"{split}_images", (count, 32, 32, 3)), (f"{split}_labels", (count,))):
+            if arrays[name].dtype != np.uint8 or arrays[name].shape != shape:
+                found = f"{arrays[name].dtype} {arrays[name].shape}"
+                raise DataError(f"{source}: {name} is {found}, but CIFAR-10 has uint8 {shape}.")
+        counts = np.bincount(arrays[f"{split}_labels"], minlength=10)
+        if counts.tolist() != [count // 10] * 10:
+            raise DataError(f"{source}: {split}_labels does not hold {count // 10} of each label 0 to 9.")
+
+
+def read_cifar10(path: Path) -> dict[str, np.ndarray]:
+    """Read and check a ``cifar10.npz``: nothing is unpickled, and the file is left as it is.
+
+    → ``train_images (50000, 32, 32, 3), train_labels (50000,), test_images (10000, 32, 32, 3), test_labels (10000,)``,
+    all uint8. Raises DataError, which names the file and the fault.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {f"{split}_{part}": file[f"{split}_{part}"] for split in SIZES for part in ("images", "labels")}
+    except KeyError as error:
+        raise DataError(f"{path} is not CIFAR-10 as `s12 data` writes it: {error.args[0]}.") from error
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read as an npz file ({error}); move it away and run `s12 data`.") from error
+    check_arrays(arrays, path)
+    return arrays
+
+
+def write_cifar10(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Write a ``cifar10.npz`` under a temporary name and rename it when it is whole."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(partial, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def from_torchvision(root: Path, download: bool) -> dict[str, np.ndarray]:
+    """torchvision's CIFAR-10 as arrays; it verifies the archive's and every batch file's MD5."""
+    from torchvision.datasets import CIFAR10
+
+    arrays = {}
+    for split in SIZES:
+        dataset = CIFAR10(str(root), train=split == "train", download=download)
+        arrays[f"{split}_images"] = dataset.data
+        arrays[f"{split}_labels"] = np.array(dataset.targets, dtype=np.uint8)
+    return arrays
+
+
+def prepare_cifar10(data_dir: Path | None = None, source: Path | None = None) -> Path:
+    """Make ``data_dir/cifar10.npz`` if it is not there, and return its path.
+
+    ``source`` may be another ``cifar10.npz`` or torchvision's ``cifar-10-python.tar.gz``; without it the archive is
+    downloaded. Raises DataError with the ways out when that fails; nothing half-written stays behind.
+    """
+    data_dir = data_dir or default_data_dir()
+    path = data_dir / "cifar10.npz"
+    if path.exists() and source is None:
+        read_cifar10(path)
+        return path
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".unpack-") as scratch:
+            if source is None:
+                arrays = from_torchvision(Path(scratch), download=True)
+            elif source.suffix == ".npz":
+                arrays = read_cifar10(source)
+            else:
+                os.symlink(source.resolve(strict=True), Path(scratch, "cifar-10-python.tar.gz"))
+                arrays = from_torchvision(Path(scratch), download=True)
+            check_arrays(arrays, path)
+            write_cifar10(arrays, path)
+    except (OSError, RuntimeError, EOFError) as error:
+        verb = "downloaded" if source is None else f"taken from {source}"
+        raise DataError(f"CIFAR-10 could not be {verb} ({error}). {WAYS_OUT}") from error
+    return path

@@ -1,0 +1,163 @@
+"""The LightningModule around any network: loss, optimiser, schedule, averaging and metrics.
+
+Every lever of the recipes is a named field that can be switched off. Most come from D. C. Page, "How to Train Your
+ResNet" (2018/19), parts 5 to 8; what each is worth here stands in ``book/results.md``.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from s12lib.augment import normalize
+from s12lib.model import PageResNet
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"page_resnet": PageResNet}
+"""Networks by name; add your own with ``NETWORKS["mine"] = MyNetwork``."""
+
+
+def one_cycle(epoch: float, epochs: int, warmup: float, final_epochs: float, final_lr: float) -> float:
+    """The learning rate as a fraction of its peak, at a fractional epoch (Page, part 8; after Smith, 2018).
+
+    Straight lines: from 0 up to 1 at ``warmup * epochs``, down to ``final_lr`` at ``epochs - final_epochs``, then flat.
+    """
+    knots = [0, warmup * epochs, max(warmup * epochs, epochs - final_epochs), epochs]
+    return float(np.interp(epoch, knots, [0, 1, final_lr, final_lr]))
+
+
+def whitening_matrix(images: torch.Tensor, eps: float = 1e-2) -> torch.Tensor:
+    """P, which makes the 3×3 patches of the images white: ``(N, 3, 32, 32)`` normalised → ``(27, 27)`` (Page, part 8).
+
+    The rows are the eigenvectors of the patches' covariance, each divided by the square root of its eigenvalue + eps.
+    """
+    patches = F.unfold(images, kernel_size=3).transpose(1, 2).reshape(-1, 27)
+    variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
+    return (variance + eps).rsqrt()[:, None] * directions.T
+
+
+def flip_tta(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Logits averaged over the images and their mirror images: test-time augmentation."""
+    return (network(images) + network(images.flip(-1))) / 2
+
+
+class Classifier(pl.LightningModule):
+    """Trains a network known by name. All hyper-parameters are plain, so checkpoints load with ``weights_only=True``.
+
+    lr                  peak of the one-cycle schedule, which is stepped after every batch
+    weight_decay        of weights; biases of BatchNorm get ``weight_decay / bias_lr_multiplier``
+    warmup              share of the epochs in which the learning rate climbs
+    final_epochs        epochs at the end that run at ``final_lr`` times the peak
+    bias_lr_multiplier  learning rate of BatchNorm's biases, in multiples of ``lr`` (1 switches it off)
+    freeze_bn_weight    keep BatchNorm's weights at 1 by leaving them out of the optimiser
+    whiten              start the first convolution from whitened patches and keep its updates in that basis
+    ema_decay           per-step decay of the averaged weights, updated every ``ema_every`` steps (0 switches it off)
+    """
+
+    def __init__(
+        self,
+        network: str = "page_resnet",
+        num_classes: int = 10,
+        logit_scale: float = 0.0625,
+        lr: float = 1.0,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        warmup: float = 0.2,
+        final_epochs: float = 2.0,
+        final_lr: float = 0.1,
+        label_smoothing: float = 0.2,
+        bias_lr_multiplier: float = 64.0,
+        freeze_bn_weight: bool = True,
+        whiten: bool = True,
+        ema_decay: float = 0.99,
+        ema_every: int = 5,
+    ) -> None:
+        super().__init__()
+        if network not in NETWORKS:
+            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, but it is {network!r}")
+        self.save_hyperparameters()
+        self.network = NETWORKS[network](num_classes, logit_scale).to(memory_format=torch.channels_last)
+        self.register_buffer("whitening", torch.eye(27))
+        self._whitening_hook: RemovableHandle | None = None
+        self.train_loss, self.eval_loss = MeanMetric(), MeanMetric()
+        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.accuracy, self.accuracy_tta = self.train_accuracy.clone(), self.train_accuracy.clone()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(images)
+
+    def configure_callbacks(self) -> list[Callback]:
+        if not self.hparams.ema_decay:
+            return []
+        decay, every = self.hparams.ema_decay, self.hparams.ema_every
+        return [EMAWeightAveraging(decay=decay**every, update_every_n_steps=every)]
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.hparams.whiten:
+            self.whiten_first_convolution(self.trainer.datamodule.splits["train"].images[:2000])
+
+    def whiten_first_convolution(self, images_uint8: torch.Tensor) -> None:
+        """Compose the first 3×3 convolution W = U·P of the whitening P and a 1×1 convolution U, and train only U.
+
+        Multiplying W's gradient by PᵀP does to W what plain SGD on U would do, so the layer table keeps its one layer.
+        """
+        P = whitening_matrix(normalize(images_uint8))
+        self.whitening.copy_(P.T @ P)
+        weight = next(m for m in self.network.modules() if isinstance(m, nn.Conv2d)).weight
+        U = torch.empty(len(weight), 27).uniform_(-(27**-0.5), 27**-0.5)
+        weight.data.copy_((U @ P).view_as(weight))
+        if self._whitening_hook is not None:
+            self._whitening_hook.remove()
+        self._whitening_hook = weight.register_hook(lambda grad: (grad.reshape(len(grad), 27) @ self.whitening).view_as(grad))
+
+    def configure_optimizers(self) -> dict:
+        hp = self.hparams
+        norms = [m for m in self.network.modules() if isinstance(m, nn.BatchNorm2d)]
+        biases, bn_weights = [m.bias for m in norms], [m.weight for m in norms]
+        special = {id(p) for p in biases + bn_weights}
+        weights = [p for p in self.network.parameters() if id(p) not in special]
+        if not hp.freeze_bn_weight:
+            weights += bn_weights
+        k = hp.bias_lr_multiplier
+        groups = [{"params": weights}, {"params": biases, "lr": hp.lr * k, "weight_decay": hp.weight_decay / k}]
+        optimizer = torch.optim.SGD(groups, hp.lr, hp.momentum, weight_decay=hp.weight_decay, nesterov=hp.momentum > 0)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.lr_fraction)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def lr_fraction(self, step: int) -> float:
+        """The schedule at an optimiser step; it spans exactly the steps that the trainer is going to take."""
+        epochs, steps = self.trainer.max_epochs, self.trainer.estimated_stepping_batches
+        hp = self.hparams
+        return one_cycle(step * epochs / steps, epochs, hp.warmup, hp.final_epochs, hp.final_lr)
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        images, labels = batch
+        logits = self.network(images)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.hparams.label_smoothing)
+        self.train_loss.update(loss.detach())
+        self.train_accuracy.update(logits.detach(), labels)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        self.log_dict({"train_loss": self.train_loss, "train_accuracy": self.train_accuracy})
+
+    def _evaluate(self, batch: tuple[torch.Tensor, torch.Tensor], stage: str) -> None:
+        images, labels = batch
+        logits, mirrored = self.network(images), self.network(images.flip(-1))
+        self.eval_loss.update(F.cross_entropy(logits, labels), len(labels))
+        self.accuracy.update(logits, labels)
+        self.accuracy_tta.update((logits + mirrored) / 2, labels)
+        metrics = {"loss": self.eval_loss, "accuracy": self.accuracy, "accuracy_tta": self.accuracy_tta}
+        self.log_dict({f"{stage}_{name}": metric for name, metric in metrics.items()}, on_epoch=True, on_step=False)
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> None:
+        self._evaluate(batch, "validation")
+
+    def test_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> None:
+        self._evaluate(batch, "test")
