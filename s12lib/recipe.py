@@ -129,10 +129,12 @@ class RecipeCLI(LightningCLI):
         return Path(self.settings.run_dir or f"runs/{self.recipe_name}-seed{int(self.settings.seed_everything)}")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        trainer = self.settings.trainer
-        self.precision = trainer.precision or (best_precision() if self.subcommand == "fit" else "32-true")
-        trainer.precision = self.precision
-        settings: dict[str, Any] = {"num_sanity_val_steps": 0, "plugins": [SafeCheckpointIO()]}
+        self.precision = self.settings.trainer.precision or (best_precision() if self.subcommand == "fit" else "32-true")
+        settings: dict[str, Any] = {
+            "precision": self.precision,
+            "num_sanity_val_steps": 0,
+            "plugins": [SafeCheckpointIO()],
+        }
         if self.subcommand == "fit":
             log = CSVLog(self.run_dir)
             settings["logger"] = [log]
