@@ -1,7 +1,7 @@
 """Augmentation of whole batches, and the loader that yields finished ones.
 
 A crop and a flip only say which pixel goes where, so both are one indexing of the whole uint8 batch.
-Random numbers come from a CPU generator that is seeded by (seed, epoch): the same on every device, the same after a resume.
+Random numbers come from a CPU generator seeded by (seed, epoch): the same on every device, the same after a resume.
 """
 
 import math

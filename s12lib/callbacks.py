@@ -16,13 +16,14 @@ from pytorch_lightning.utilities import rank_zero_only
 from tqdm import tqdm
 
 from s12lib.datamodule import fingerprint
+from s12lib.errors import CourseError
 
 
-class CheckpointError(Exception):
+class CheckpointError(CourseError):
     """A checkpoint that cannot be used; the message is written for people."""
 
 
-class TrainingDiverged(Exception):
+class TrainingDiverged(CourseError):
     """The loss or the weights are no longer finite; the message says where and what is kept."""
 
 
@@ -46,9 +47,13 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path} is damaged or holds more than weights and plain values; it is refused.") from error
+        raise CheckpointError(
+            f"{path} is damaged or holds more than weights and plain values; it is refused."
+        ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} cannot be read as a checkpoint: it is missing, truncated or another kind of file.") from error
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: it is missing, truncated or another kind of file."
+        ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path} holds no state_dict, so it is no Lightning checkpoint.")
     return checkpoint
@@ -125,7 +130,9 @@ class RunRecord(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seconds, self.images = state_dict["seconds"], state_dict["images"]
 
-    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         speed = round(self.images / self.seconds, 1) if self.seconds else None
         finished = trainer.current_epoch + 1
         times = {"epochs_trained": finished, "train_seconds": round(self.seconds, 1), "images_per_second": speed}
@@ -182,9 +189,7 @@ class RunBar(ProgressBar):
             total=total, initial=done, unit=" images", unit_scale=True, disable=not self.enabled, mininterval=1
         )
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         assert self.bar is not None
         if self.bar.update(self.batch):
             accuracy = pl_module.train_accuracy.compute().item()

@@ -1,11 +1,15 @@
-"""CIFAR-10 on disk: one ``cifar10.npz``, made once from torchvision's verified download and checked at every reading."""
+"""CIFAR-10 on disk: one ``cifar10.npz``, made once from torchvision's verified download and checked when it is read."""
 
 import os
+import shutil
 import tempfile
 import zipfile
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
+
+from s12lib.errors import CourseError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10's ten classes in label order."""
@@ -17,7 +21,7 @@ WAYS_OUT = (
 )
 
 
-class DataError(Exception):
+class DataError(CourseError):
     """The data are not there or not whole; the message is written for people."""
 
 
@@ -45,11 +49,12 @@ def read_cifar10(path: Path) -> dict[str, np.ndarray]:
     all uint8. Raises DataError, which names the file and the fault.
     """
     try:
+        zipfile.ZipFile(path).close()  # says "not a zip file" where np.load would advise to unpickle it
         with np.load(path, allow_pickle=False) as file:
             arrays = {f"{split}_{part}": file[f"{split}_{part}"] for split in SIZES for part in ("images", "labels")}
     except KeyError as error:
         raise DataError(f"{path} is not CIFAR-10 as `s12 data` writes it: {error.args[0]}.") from error
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged bytes make zipfile, zlib and numpy's header parser raise almost anything
         raise DataError(f"{path} cannot be read as an npz file ({error}); move it away and run `s12 data`.") from error
     check_arrays(arrays, path)
     return arrays
@@ -67,16 +72,27 @@ def write_cifar10(arrays: dict[str, np.ndarray], path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def from_torchvision(root: Path, download: bool) -> dict[str, np.ndarray]:
-    """torchvision's CIFAR-10 as arrays; it verifies the archive's and every batch file's MD5."""
+def from_torchvision(root: Path) -> dict[str, np.ndarray]:
+    """torchvision's CIFAR-10 as arrays, downloaded to ``root`` unless the archive is there; its MD5s are verified."""
     from torchvision.datasets import CIFAR10
 
     arrays = {}
     for split in SIZES:
-        dataset = CIFAR10(str(root), train=split == "train", download=download)
+        dataset = CIFAR10(str(root), train=split == "train", download=True)
         arrays[f"{split}_images"] = dataset.data
         arrays[f"{split}_labels"] = np.array(dataset.targets, dtype=np.uint8)
     return arrays
+
+
+def unpack(archive: Path, scratch: Path) -> dict[str, np.ndarray]:
+    """The arrays of a ``cifar-10-python.tar.gz`` that is already here, without touching it or the network."""
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity
+
+    if not check_integrity(archive, CIFAR10.tgz_md5):
+        raise OSError("it is damaged, or another file than cifar-10-python.tar.gz")
+    shutil.copyfile(archive, scratch / CIFAR10.filename)  # a copy: what torchvision finds wanting, it overwrites
+    return from_torchvision(scratch)
 
 
 def prepare_cifar10(data_dir: Path | None = None, source: Path | None = None) -> Path:
@@ -87,22 +103,23 @@ def prepare_cifar10(data_dir: Path | None = None, source: Path | None = None) ->
     """
     data_dir = data_dir or default_data_dir()
     path = data_dir / "cifar10.npz"
-    if path.exists() and source is None:
-        read_cifar10(path)
-        return path
     try:
+        if source is not None:
+            source.stat()  # a missing file is told as such
+        elif path.exists():
+            read_cifar10(path)
+            return path
         data_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=".unpack-") as scratch:
             if source is None:
-                arrays = from_torchvision(Path(scratch), download=True)
+                arrays = from_torchvision(Path(scratch))
             elif source.suffix == ".npz":
                 arrays = read_cifar10(source)
             else:
-                os.symlink(source.resolve(strict=True), Path(scratch, "cifar-10-python.tar.gz"))
-                arrays = from_torchvision(Path(scratch), download=True)
+                arrays = unpack(source, Path(scratch))
             check_arrays(arrays, path)
             write_cifar10(arrays, path)
-    except (OSError, RuntimeError, EOFError) as error:
+    except (OSError, RuntimeError, EOFError, HTTPException) as error:
         verb = "downloaded" if source is None else f"taken from {source}"
         raise DataError(f"CIFAR-10 could not be {verb} ({error}). {WAYS_OUT}") from error
     return path

@@ -114,7 +114,9 @@ class Classifier(pl.LightningModule):
         weight.data.copy_((U @ P).view_as(weight))
         if self._whitening_hook is not None:
             self._whitening_hook.remove()
-        self._whitening_hook = weight.register_hook(lambda grad: (grad.reshape(len(grad), 27) @ self.whitening).view_as(grad))
+        self._whitening_hook = weight.register_hook(
+            lambda grad: (grad.reshape(len(grad), 27) @ self.whitening).view_as(grad)
+        )
 
     def configure_optimizers(self) -> dict:
         hp = self.hparams

@@ -62,7 +62,7 @@ class ImageArrays(pl.LightningDataModule):
         dropped = len(loader.images) - len(loader) * self.batch_size * loader.sampler.world_size
         pl.utilities.rank_zero_info(
             f"{self.name}: {len(loader)} steps an epoch, {self.batch_size} images a step on each of "
-            f"{loader.sampler.world_size} device(s); {dropped} of {len(loader.images)} images, others each time, sit out."
+            f"{loader.sampler.world_size} device(s); {dropped} of {len(loader.images)} images, new ones each time, sit out."
         )
         return loader
 

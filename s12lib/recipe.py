@@ -1,77 +1,33 @@
 """`s12 fit|validate|test`: a recipe, resolved by LightningCLI, run in one fixed directory."""
 
-import copy
-import hashlib
-import json
-import platform
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers.tensorboard import _TENSORBOARD_AVAILABLE
 from pytorch_lightning.utilities import rank_zero_info
 
-from s12lib.callbacks import CheckpointError, CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged
+from s12lib import provenance, results
+from s12lib.callbacks import (
+    CheckpointError,
+    CSVLog,
+    RunBar,
+    RunRecord,
+    SafeCheckpointIO,
+    StopWhenDiverged,
+    read_checkpoint,
+)
 from s12lib.classifier import Classifier
-from s12lib.datamodule import ImageArrays
-
-NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size")
-
-
-def recipe_hash(config: dict[str, Any]) -> str:
-    """The first 12 hex digits of the SHA-256 of a resolved recipe: the same for every seed and every machine."""
-    config = {section: dict(config[section]) for section in ("model", "data")} | {"max_epochs": config["max_epochs"]}
-    for field in NOT_PART_OF_A_RECIPE:
-        config["data"].pop(field, None)
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def best_precision() -> str:
-    """bf16 on recent GPUs and on CPUs that compute it, fp16 on older GPUs, else float32 (never fp16 on a CPU)."""
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "16-mixed"
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bf16-mixed" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "32-true"
-
-
-def hardware() -> str:
-    """The machine in words: the GPU's name, or the CPU's and its number of threads."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    name = getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name") or platform.processor() or platform.machine()
-    return f"{name}, {torch.get_num_threads()} threads"
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in ("torch", "torchvision", "pytorch-lightning", "s12lib"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def commit() -> str | None:
-    """The commit of the checkout that this package lies in, with "+changes" if it was changed; None outside one."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head + ("+changes" if changes.stdout.strip() else "")
+from s12lib.datamodule import ImageArrays, fingerprint
+from s12lib.pretrained import network_weights, weights_sha256
 
 
 class RecipeCLI(LightningCLI):
-    """LightningCLI with the course's logs, checkpoints and precision, in ``runs/RECIPE-seedN`` unless told otherwise."""
+    """LightningCLI with the course's logs, checkpoints and precision; runs live in ``runs/RECIPE-seedN``."""
 
     def __init__(self, args: list[str]) -> None:
         super().__init__(
@@ -79,6 +35,7 @@ class RecipeCLI(LightningCLI):
             ImageArrays,
             subclass_mode_data=True,
             save_config_callback=None,
+            load_from_checkpoint_support=False,  # it would let a checkpoint name a function to be called
             seed_everything_default=0,
             parser_kwargs={"exit_on_error": False},
             args=args,
@@ -90,34 +47,8 @@ class RecipeCLI(LightningCLI):
 
     @property
     def settings(self) -> Any:
-        """The configuration of the subcommand that runs."""
+        """The resolved configuration of the subcommand that runs."""
         return self.config[self.subcommand]
-
-    def before_instantiate_classes(self) -> None:
-        epochs = self.settings.trainer.max_epochs
-        if epochs is None or epochs < 1:
-            raise ValueError(f"trainer.max_epochs must be at least 1, but it is {epochs}")
-
-    def facts(self) -> dict[str, Any]:
-        """What a checkpoint says of its run."""
-        data = self.settings.data
-        config = {
-            "model": dict(self.settings.model),
-            "data": {"class": data.class_path.rsplit(".", 1)[-1]} | dict(data.init_args),
-            "max_epochs": self.settings.trainer.max_epochs,
-        }
-        datamodule: ImageArrays = self.datamodule
-        return {
-            "recipe": self.recipe_name,
-            "recipe_hash": recipe_hash(config),
-            "config": copy.deepcopy(config),
-            "seed": int(self.settings.seed_everything),
-            "dataset": datamodule.name,
-            "precision": self.precision,
-            "hardware": hardware(),
-            "versions": versions(),
-            "commit": commit(),
-        }
 
     @property
     def recipe_name(self) -> str:
@@ -128,45 +59,105 @@ class RecipeCLI(LightningCLI):
     def run_dir(self) -> Path:
         return Path(self.settings.run_dir or f"runs/{self.recipe_name}-seed{int(self.settings.seed_everything)}")
 
+    def before_instantiate_classes(self) -> None:
+        epochs = self.settings.trainer.max_epochs
+        if self.subcommand == "fit" and (epochs is None or epochs < 1):
+            raise ValueError(f"trainer.max_epochs must be at least 1, but it is {epochs}.")
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint says of its run."""
+        data = self.settings.data
+        config = {
+            "model": dict(self.settings.model),
+            "data": {"class": data.class_path.rsplit(".", 1)[-1]} | dict(data.init_args),
+            "max_epochs": self.settings.trainer.max_epochs,
+        }
+        return {
+            "recipe": self.recipe_name,
+            "recipe_hash": provenance.recipe_hash(config),
+            "config": config,
+            "seed": int(self.settings.seed_everything),
+            "dataset": self.datamodule.name,
+            "precision": self.precision,
+            "hardware": provenance.hardware(),
+            "versions": provenance.versions(),
+            "commit": provenance.commit(),
+        }
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        self.precision = self.settings.trainer.precision or (best_precision() if self.subcommand == "fit" else "32-true")
+        fitting = self.subcommand == "fit"
+        self.precision = self.settings.trainer.precision or (provenance.best_precision() if fitting else "32-true")
         settings: dict[str, Any] = {
             "precision": self.precision,
             "num_sanity_val_steps": 0,
             "plugins": [SafeCheckpointIO()],
+            "enable_model_summary": False,
+            "logger": False,
         }
-        if self.subcommand == "fit":
+        if fitting:
             log = CSVLog(self.run_dir)
             settings["logger"] = [log]
-            if find_spec("tensorboard"):
+            if _TENSORBOARD_AVAILABLE:
                 settings["logger"].append(TensorBoardLogger(self.run_dir, name="", version="tensorboard"))
             settings["callbacks"] = self.watchers(log)
             settings["log_every_n_steps"] = 10
-        else:
-            settings["logger"] = False
         return super().instantiate_trainer(**settings | kwargs)
+
+    def watchers(self, log: CSVLog) -> list[Callback]:
+        """The callbacks of a training run; ``last.ckpt`` always, ``best.ckpt`` where there is a validation split."""
+        checkpoints = {"last": None} | ({"best": "validation_accuracy"} if self.datamodule.has_validation else {})
+        return [
+            StopWhenDiverged(self.run_dir),
+            RunRecord(self.facts(), log),
+            LearningRateMonitor("step"),
+            RunBar(),
+            *(
+                ModelCheckpoint(self.run_dir, name, monitor=monitor, mode="max", enable_version_counter=False)
+                for name, monitor in checkpoints.items()
+            ),
+        ]
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
         if kwargs.get("ckpt_path") == "last":
             last = self.run_dir / "last.ckpt"
+            kwargs["ckpt_path"] = str(last) if last.exists() else None
             if last.exists():
                 rank_zero_info(f"Going on from {last}.")
-                kwargs["ckpt_path"] = str(last)
             elif subcommand == "fit":
                 rank_zero_info(f"There is no checkpoint in {self.run_dir} yet: starting afresh.")
-                kwargs["ckpt_path"] = None
             else:
-                raise CheckpointError(f"There is no checkpoint {last}: train first, with `s12 fit`.")
+                raise CheckpointError(f"There is no {last}: train first, with `s12 fit --config RECIPE`.")
+        if subcommand != "fit" and not kwargs.get("ckpt_path"):
+            raise CheckpointError(f"Say which weights to {subcommand}: `--ckpt_path last` or `--ckpt_path FILE`.")
         return kwargs
 
-    def watchers(self, log: CSVLog) -> list[Callback]:
-        last = ModelCheckpoint(self.run_dir, "last", enable_version_counter=False)
-        watchers = [StopWhenDiverged(self.run_dir), RunRecord(self.facts(), log), LearningRateMonitor("step"), RunBar(), last]
-        if self.datamodule.has_validation:
-            watchers.append(
-                ModelCheckpoint(
-                    self.run_dir, "best", monitor="validation_accuracy", mode="max", enable_version_counter=False
-                )
+    def before_test(self) -> None:
+        self.checkpoint_path = self._prepare_subcommand_kwargs("test")["ckpt_path"]
+        self.checkpoint = read_checkpoint(self.checkpoint_path)
+        run = self.checkpoint.get("run")
+        if run is None or run["dataset"] != self.datamodule.name:
+            raise CheckpointError(
+                f"{self.checkpoint_path} was not trained by `s12 fit` on {self.datamodule.name}: test it on its own data."
             )
-        return watchers
+
+    def after_test(self) -> None:
+        """Write the look at the test set down in ``results/``."""
+        metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        train = self.trainer.validate(self.model, self.datamodule.train_eval_dataloader(), verbose=False)[0]
+        metrics["train_accuracy"] = train["validation_accuracy"]
+        metrics["test_fingerprint"] = fingerprint(self.datamodule.splits["test"])
+        if self.trainer.is_global_zero:
+            weights = weights_sha256(network_weights(self.checkpoint))
+            path = results.record(self.checkpoint["run"], metrics, weights)
+            print(
+                f"{metrics['test_accuracy']:.2%}, with flip TTA {metrics['test_accuracy_tta']:.2%}: written to {path}."
+            )
+
+
+def run(args: list[str]) -> None:
+    """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments."""
+    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    RecipeCLI(args)

@@ -1,0 +1,181 @@
+"""Weights on disk: a safetensors file, in which no code can hide, and a card that says how they came about."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from s12lib.augment import normalize
+from s12lib.callbacks import CheckpointError, read_checkpoint
+from s12lib.datamodule import Split
+from s12lib.errors import CourseError
+from s12lib.model import PageResNet
+
+WEIGHTS_DIR = Path(__file__).parent / "weights"
+INTENDED_USE = (
+    "Teaching and experiments on 32x32 pictures of the ten classes. It answers with one of them whatever it is shown, "
+    "so nothing that matters to anybody should depend on it."
+)
+
+
+class WeightsError(CourseError):
+    """Weights that are missing, damaged or not what their card says; the message is written for people."""
+
+
+def load_pretrained(name: str = "page_resnet_cifar10") -> PageResNet:
+    """The network with weights that come with the package, in eval mode, float32, on the CPU.
+
+    ``page_resnet_cifar10`` knows CIFAR-10's classes, ``page_resnet_shapes`` those of Shapes. The file's SHA-256 is held
+    against its card. Raises ValueError for another name and WeightsError when the file is not what the card describes.
+    """
+    if name not in available():
+        raise ValueError(f"name must be one of {', '.join(available())}, but it is {name!r}")
+    return load_weights(WEIGHTS_DIR / f"{name}.safetensors")
+
+
+def available() -> list[str]:
+    """The names that ``load_pretrained`` takes."""
+    return sorted(path.stem for path in WEIGHTS_DIR.glob("*.json"))
+
+
+def load_card(name: str = "page_resnet_cifar10") -> dict[str, Any]:
+    """The card of weights that come with the package: architecture, recipe, dataset, accuracies, hash, licence."""
+    return json.loads((WEIGHTS_DIR / f"{name}.json").read_text())
+
+
+def load_weights(path: Path) -> PageResNet:
+    """The network from a file that ``s12 pack`` wrote, checked against the card beside it. Raises WeightsError."""
+    try:
+        card = json.loads(path.with_suffix(".json").read_text())
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != card["sha256"]:
+            raise WeightsError(f"{path.name} is damaged: its SHA-256 is not the one on its card.")
+        weights = {key: value.float() if value.is_floating_point() else value for key, value in load(content).items()}
+        network = PageResNet(**card["architecture"]["arguments"])
+        network.load_state_dict(weights, strict=True)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(
+            f"{path.name} or its card is missing or damaged ({error}): install the package again."
+        ) from error
+    return network.eval()
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients inside, every module's own mode again afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def predict(model: nn.Module, images_uint8: np.ndarray | torch.Tensor, chunk: int = 500) -> torch.Tensor:
+    """Class probabilities: ``(N, 32, 32, 3)`` or ``(32, 32, 3)`` uint8 RGB → ``(N, 10)`` float32 on the CPU.
+
+    The model keeps its mode and hooks. Raises TypeError or ValueError for pictures of another type or shape.
+    """
+    return logits_of(model, images_uint8, chunk).softmax(1)
+
+
+def logits_of(
+    model: nn.Module, images_uint8: np.ndarray | torch.Tensor, chunk: int = 500, mirrored: bool = False
+) -> torch.Tensor:
+    """Logits as ``predict`` computes them, ``(N, 10)`` float32 on the CPU; ``mirrored`` flips the pictures first."""
+    parameter = next(model.parameters())
+    images = torch.as_tensor(images_uint8)
+    images = images[None] if images.ndim == 3 else images
+    outputs = []
+    with evaluating(model):
+        for part in images.split(chunk):
+            batch = normalize(part).to(parameter.device, parameter.dtype)
+            outputs.append(model(batch.flip(-1) if mirrored else batch).float().cpu())
+    return torch.cat(outputs)
+
+
+def measure(model: nn.Module, images_uint8: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Accuracy as a share of 1, on the pictures as they are and averaged with their mirror images (flip TTA)."""
+    plain = logits_of(model, images_uint8)
+    averaged = (plain + logits_of(model, images_uint8, mirrored=True)) / 2
+    return {
+        "accuracy": (plain.argmax(1) == labels).float().mean().item(),
+        "accuracy_tta": (averaged.argmax(1) == labels).float().mean().item(),
+    }
+
+
+def weights_sha256(state_dict: dict[str, torch.Tensor]) -> str:
+    """SHA-256 of a network's weights, the same for a checkpoint and for the network trained on."""
+    digest = hashlib.sha256()
+    for key in sorted(state_dict):
+        digest.update(key.encode() + state_dict[key].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def network_weights(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The (averaged) weights of the network in a Lightning checkpoint, without the Classifier around it."""
+    prefix = "network."
+    return {
+        key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items() if key.startswith(prefix)
+    }
+
+
+def pack(checkpoint_path: Path, out: Path, test: Split | None = None) -> dict[str, Any]:
+    """Turn a checkpoint into float16 safetensors at ``out`` and a card at ``out`` with the ending ``.json``.
+
+    BatchNorm's statistics stay float32. The accuracies on the card are those of the saved file, in float32, on
+    ``test``, the test split of the run's dataset; without it they are None. Returns the card. Raises CheckpointError.
+    """
+    checkpoint = read_checkpoint(checkpoint_path)
+    hyper_parameters, run = checkpoint.get("hyper_parameters", {}), checkpoint.get("run")
+    if run is None or hyper_parameters.get("network") != "page_resnet":
+        raise CheckpointError(f"{checkpoint_path} does not come from `s12 fit` with the network page_resnet.")
+    weights = network_weights(checkpoint)
+    arguments = {key: hyper_parameters[key] for key in ("num_classes", "logit_scale")}
+    network = PageResNet(**arguments)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{checkpoint_path} holds the weights of another network than PageResNet.") from error
+
+    compact = {key: value.contiguous() if keeps_float32(key) else value.half() for key, value in weights.items()}
+    content = save(compact)
+    card = {
+        "name": out.stem,
+        "architecture": {"class": "s12lib.PageResNet", "arguments": arguments, "parameters": count},
+        **{key: run[key] for key in ("recipe", "recipe_hash", "seed", "dataset", "train_images", "train_fingerprint")},
+        "epochs": run["epochs_trained"],
+        "commit": run["commit"],
+        "test_accuracy": None,
+        "test_accuracy_tta": None,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "packed_from": weights_sha256(weights),
+        "licence": "MIT",
+        "intended_use": INTENDED_USE,
+    }
+    if test is not None:
+        network.load_state_dict({key: value.float() for key, value in compact.items()})
+        card |= {f"test_{name}": value for name, value in measure(network, test.images, test.labels).items()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for path, data in ((out, content), (out.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())):
+        partial = path.with_name(path.name + ".part")
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    return card
+
+
+def keeps_float32(key: str) -> bool:
+    """BatchNorm's statistics (and its integer count of batches) are kept as they are, all else becomes float16."""
+    return "running_" in key or key.endswith("num_batches_tracked")

@@ -1,0 +1,58 @@
+"""What a result says of where it comes from: the recipe's hash, the machine, the versions, the commit."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size")
+
+
+def recipe_hash(config: dict[str, Any]) -> str:
+    """The first 12 hex digits of the SHA-256 of a resolved recipe: the same for every seed and every machine."""
+    data = {field: value for field, value in config["data"].items() if field not in NOT_PART_OF_A_RECIPE}
+    recipe = {"model": config["model"], "data": data, "max_epochs": config["max_epochs"]}
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def best_precision() -> str:
+    """bf16 on recent GPUs and on CPUs that compute it, fp16 on older GPUs, else float32 (never fp16 on a CPU)."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "16-mixed"
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bf16-mixed" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "32-true"
+
+
+def hardware() -> str:
+    """The machine in words: the GPU's name, or the CPU's and its number of threads."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    name = getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name") or platform.processor() or platform.machine()
+    return f"{name}, {torch.get_num_threads()} threads"
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("torch", "torchvision", "pytorch-lightning", "s12lib"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this package lies in, with "+changes" if it was changed; None outside one."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+changes" if changes.stdout.strip() else "")

@@ -1,0 +1,108 @@
+"""The table of measured runs: one JSON file a run in ``results/``, from which the book's and README's tables come."""
+
+import json
+import os
+import statistics
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from s12lib.errors import CourseError
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+TARGETS = ("book/results.md", "README.md")
+ALL_TRAINING_IMAGES = {"CIFAR-10": 50_000}
+
+OTHERS = (
+    "| the notebook this course grew from | CIFAR-10 | 24 | 1 | 88.62 | | 92.53 | its own record |",
+    "| Page, the original network | CIFAR-10 | 24 | 50 | 94.08 (median) | | | "
+    "[How to Train Your ResNet 1](https://github.com/davidcpage/cifar10-fast) |",
+)
+HEAD = (
+    "| recipe | dataset | epochs | n | test accuracy, % | with flip TTA, % | train accuracy, % | source |",
+    "|---|---|---|---|---|---|---|---|",
+)
+
+
+class ResultsError(CourseError):
+    """A results file that cannot be used; the message is written for people."""
+
+
+def record(run: dict[str, Any], metrics: dict[str, float], weights: str, folder: Path = Path("results")) -> Path:
+    """Write down a look at the test set: a new file for new weights, another date in the file of known ones.
+
+    ``run`` is what the checkpoint says of itself, ``metrics`` hold accuracies as shares of 1, ``weights`` is a hash.
+    """
+    path = folder / f"{run['recipe']}-seed{run['seed']}-{weights[:8]}.json"
+    looks = read(path)["looks"] if path.exists() else []
+    looks.append(datetime.now(UTC).isoformat(timespec="seconds"))
+    result = run | metrics | {"weights_sha256": weights, "looks": looks}
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    os.replace(partial, path)
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One result. Raises ResultsError when the file is no JSON or a field that the table needs is missing."""
+    needed = ("recipe", "recipe_hash", "seed", "dataset", "test_accuracy", "test_accuracy_tta", "config", "looks")
+    try:
+        result = json.loads(path.read_text())
+        missing = [key for key in needed if not result.get(key) and key != "seed"]
+    except (OSError, ValueError, AttributeError) as error:
+        raise ResultsError(f"{path} cannot be read as a result ({error}).") from error
+    if missing:
+        raise ResultsError(f"{path} lacks {', '.join(missing)}.")
+    return result
+
+
+def is_measured(result: dict[str, Any]) -> bool:
+    """Whether a run counts: all of the dataset's training images, and every epoch of its recipe."""
+    everything = ALL_TRAINING_IMAGES.get(result["dataset"], result["train_images"])
+    return result["train_images"] == everything and result["epochs_trained"] == result["config"]["max_epochs"]
+
+
+def spread(values: list[float]) -> str:
+    """Mean ± sample standard deviation of shares of 1, in percent; a single value stands alone."""
+    mean = f"{100 * statistics.mean(values):.2f}"
+    return f"{mean} ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else mean
+
+
+def table(folder: Path = Path("results")) -> str:
+    """The Markdown table: others' rows first, then a row for each recipe with n, mean ± sd; last how often we looked."""
+    results = [read(path) for path in sorted(folder.glob("*.json"))]
+    groups = defaultdict(list)
+    for result in filter(is_measured, results):
+        groups[result["recipe"], result["recipe_hash"], result["dataset"]].append(result)
+    lines = [*HEAD, *OTHERS]
+    for (recipe, fingerprint, dataset), runs in sorted(groups.items()):
+        plain, tta = (spread([run[key] for run in runs]) for key in ("test_accuracy", "test_accuracy_tta"))
+        train = spread([run["train_accuracy"] for run in runs])
+        epochs = runs[0]["config"]["max_epochs"]
+        source = f"`results/{recipe}-*.json`, recipe {fingerprint}"
+        lines.append(f"| **{recipe}** | {dataset} | {epochs} | {len(runs)} | {plain} | {tta} | {train} | {source} |")
+    looks = sum(len(result["looks"]) for result in results)
+    return "\n".join(lines) + (
+        "\n\nn is the number of runs, each judged by its last averaged weights; ± is their standard deviation. "
+        f"Looks at a test set so far: {looks}, over {len(results)} runs, each on record in `results/`."
+    )
+
+
+def fill(text: str, content: str) -> str:
+    """The text with the part between the two markers replaced. Raises ResultsError without markers."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ResultsError(f"the text has no single pair of markers {BEGIN} and {END}.")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{content}\n{END}{rest.split(END)[1]}"
+
+
+def write(folder: Path = Path("results"), root: Path = Path()) -> list[Path]:
+    """Put the table into the book's page and README, where they exist; returns the files that changed."""
+    changed = []
+    for path in (root / target for target in TARGETS):
+        if path.exists() and (text := path.read_text()) != (new := fill(text, table(folder))):
+            path.write_text(new)
+            changed.append(path)
+    return changed
