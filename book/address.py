@@ -9,7 +9,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Every file that may hold a link to the project. tests/test_packaging.py looks for it in all the others.
-HOLDERS = ("README.md", "_config.yml", "book/*.md", "lessons/*.py", "lessons/*.ipynb", "s12lib/**/*.py", "s12lib/**/*.md")
+HOLDERS = (
+    "README.md",
+    "_config.yml",
+    "book/*.md",
+    "lessons/*.py",
+    "lessons/*.ipynb",
+    "s12lib/**/*.py",
+    "s12lib/**/*.md",
+)
 
 
 def holders(root: Path) -> list[Path]:
@@ -19,7 +27,9 @@ def holders(root: Path) -> list[Path]:
 
 def current_address(root: Path) -> str:
     """``owner/name`` as ``_config.yml`` has it."""
-    found = re.search(r"^\s+url: https://github\.com/([\w.-]+/[\w.-]+)\s*$", (root / "_config.yml").read_text("utf-8"), re.M)
+    found = re.search(
+        r"^\s+url: https://github\.com/([\w.-]+/[\w.-]+)\s*$", (root / "_config.yml").read_text("utf-8"), re.M
+    )
     if found is None:
         raise SystemExit("_config.yml names no address: it should say repository: url: https://github.com/owner/name")
     return found[1]

@@ -1,0 +1,289 @@
+"""The project as a project: its pins, its address, its commands, its workflows."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = (ROOT / "requirements.lock").read_text("utf-8")
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TARGETS = ["book", "test", "test-slow", "train", "app", "lab", "lessons", "bench", "site", "lock", "address", "clean"]
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+
+
+def lock_entries() -> list[str]:
+    """Each pin of the lock with its hashes, as one string."""
+    lines = [line for line in LOCK.splitlines() if not line.startswith("#")]
+    return re.split(r"\n(?=\S)", "\n".join(lines))
+
+
+def lock_pins() -> list[str]:
+    """``name==version ; marker`` for each pin of the lock."""
+    return [entry.split("\\")[0].strip() for entry in lock_entries()]
+
+
+def tracked_files() -> list[Path]:
+    """What git tracks, or would once it is added."""
+    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    result = subprocess.run(command, capture_output=True)
+    if result.returncode:
+        pytest.skip("this is not a git checkout")
+    return [path for name in result.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def load_address_command():
+    spec = importlib.util.spec_from_file_location("address", ROOT / "book" / "address.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---- pins ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_pin_is_exact_and_has_a_hash():
+    for entry in lock_entries():
+        requirement = Requirement(entry.split("\\")[0].strip())
+        assert [spec.operator for spec in requirement.specifier] == ["=="], entry.splitlines()[0]
+        assert "--hash=sha256:" in entry, entry.splitlines()[0]
+
+
+def test_lock_names_no_address():
+    assert "://" not in LOCK
+    assert not re.search(r"^\s*(-i|--index|--extra-index|--find-links|-f)\b", LOCK, re.M)
+
+
+def test_lock_satisfies_what_pyproject_asks_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    pins = [Requirement(pin) for pin in lock_pins()]
+    wanted = project["dependencies"] + [each for extra in project["optional-dependencies"].values() for each in extra]
+    for requirement in map(Requirement, wanted):
+        if requirement.name == "s12lib":
+            continue
+        versions = [
+            next(iter(pin.specifier)).version
+            for pin in pins
+            if canonicalize_name(pin.name) == canonicalize_name(requirement.name)
+        ]
+        assert versions, f"{requirement.name} is not in requirements.lock: make lock"
+        assert all(requirement.specifier.contains(version, prereleases=True) for version in versions), requirement
+
+
+def test_environment_yml_pins_what_the_lock_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    assert environment["dependencies"][-1]["pip"] == lock_pins(), "run: make lock"
+
+
+def test_package_accepts_older_torch_than_the_lock():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    ranges = {Requirement(each).name: Requirement(each).specifier for each in project["dependencies"]}
+    assert ranges["torch"].contains("2.6.0")
+    assert ranges["torch"].contains("2.11.0")
+    assert ranges["torchvision"].contains("0.26.0")
+    assert ranges["pytorch-lightning"].contains("2.6.6")
+
+
+# ---- the address -----------------------------------------------------------------------------------------------------
+
+
+def test_address_stands_only_where_make_address_changes_it():
+    address = load_address_command()
+    owner, name = address.current_address(ROOT).split("/")
+    holders = set(address.holders(ROOT))
+    for path in tracked_files():
+        if path in holders or path.suffix in {".png", ".safetensors", ".woff"}:
+            continue
+        text = path.read_bytes().decode("utf-8", "replace")
+        assert f"{owner}/{name}" not in text, f"{path} names the address: take it from _config.yml"
+        assert f"{owner}.github.io" not in text, f"{path} names the address: take it from _config.yml"
+
+
+def test_every_link_to_the_project_has_the_configured_address():
+    address = load_address_command()
+    owner, name = address.current_address(ROOT).split("/")
+    link = re.compile(rf"(?:github\.com|githubusercontent\.com|colab\.research\.google\.com/github)/([\w.-]+)/{name}\b")
+    for path in address.holders(ROOT):
+        owners = set(link.findall(path.read_text("utf-8")))
+        assert owners <= {owner}, f"{path} links to {owners}"
+
+
+def test_make_address_changes_every_link_and_can_be_undone(tmp_path):
+    address = load_address_command()
+    old = address.current_address(ROOT)
+    originals = {path.relative_to(ROOT): path.read_bytes() for path in address.holders(ROOT)}
+    for name, content in originals.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+
+    address.set_address(tmp_path, "some-one/her.course")
+    assert address.current_address(tmp_path) == "some-one/her.course"
+    for path in address.holders(tmp_path):
+        assert old not in path.read_text("utf-8"), path
+        assert old.replace("/", ".github.io/") not in path.read_text("utf-8"), path
+    readme = (tmp_path / "README.md").read_text("utf-8")
+    assert "https://colab.research.google.com/github/some-one/her.course" in readme
+    assert "https://some-one.github.io/her.course/" in readme
+
+    address.set_address(tmp_path, old)
+    assert {path.relative_to(tmp_path): path.read_bytes() for path in address.holders(tmp_path)} == originals
+
+
+@pytest.mark.parametrize("wrong", ["", "name", "https://github.com/owner/name", "owner/name/more", "own er/name"])
+def test_make_address_refuses_what_is_no_address_in_one_sentence(wrong):
+    result = subprocess.run([sys.executable, ROOT / "book/address.py", wrong], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "make address REPO=owner/name" in result.stderr
+
+
+def test_badge_pictures_are_our_own():
+    for path in load_address_command().holders(ROOT):
+        if path.suffix != ".md":
+            continue
+        for picture in re.findall(r"!\[[^\]]*\]\(([^)\s]+)", path.read_text("utf-8")):
+            assert "://" not in picture, f"{path} fetches {picture}"
+            assert (path.parent / picture).is_file(), f"{path} shows {picture}, which is not there"
+
+
+# ---- commands --------------------------------------------------------------------------------------------------------
+
+
+def make(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))} | variables
+    return subprocess.run(["make", *arguments], cwd=cwd, env=env, capture_output=True, text=True)
+
+
+def copy_of_the_setup(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+@needs_make
+def test_help_lists_every_target():
+    listed = re.findall(r"^  ([a-z-]+)", make("help").stdout, re.M)
+    assert set(TARGETS) <= set(listed)
+
+
+@needs_make
+def test_finished_setup_is_not_done_again(tmp_path):
+    project = copy_of_the_setup(tmp_path / "a folder with spaces")
+    (project / ".venv").mkdir()
+    (project / ".venv" / ".ready").write_text(f"{project}\n")
+    assert "venv" not in make("-n", "setup", cwd=project).stdout
+
+
+@needs_make
+@pytest.mark.parametrize("left", ["nothing", "interrupted", "moved", "older"])
+def test_unfinished_setup_is_done_again(tmp_path, left):
+    project = copy_of_the_setup(tmp_path / "project")
+    ready = project / ".venv" / ".ready"
+    if left != "nothing":
+        ready.parent.mkdir()
+    if left == "moved":
+        ready.write_text("/some/other/folder\n")
+    if left == "older":
+        ready.write_text(f"{project}\n")
+        os.utime(ready, (0, 0))
+    assert "pip sync" in make("-n", "setup", cwd=project).stdout
+
+
+@needs_make
+def test_python_that_is_too_old_gets_one_sentence(tmp_path):
+    project = copy_of_the_setup(tmp_path / "project")
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    for python in (str(old), "/no/such/python"):
+        result = make("book", f"PYTHON={python}", cwd=project)
+        assert result.returncode == 2
+        assert "needs Python 3.11 or newer" in result.stderr.splitlines()[0]
+        assert not (project / ".venv").exists()
+
+
+@needs_make
+def test_python_without_venv_gets_one_sentence(tmp_path):
+    project = copy_of_the_setup(tmp_path / "project")
+    bare = tmp_path / "python3"
+    bare.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n')
+    bare.chmod(0o755)
+    result = make("test", f"PYTHON={bare}", cwd=project)
+    assert result.returncode == 2
+    assert "python3-venv" in result.stderr.splitlines()[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no executable bit")
+def test_ci_command_is_executable_bash():
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
+
+
+# ---- what is tracked -------------------------------------------------------------------------------------------------
+
+
+def test_tracked_tree_stays_under_40_mb():
+    assert sum(path.stat().st_size for path in tracked_files()) < 40e6
+
+
+def test_readme_and_results_page_hold_a_place_for_the_table():
+    for name in ("README.md", "book/results.md"):
+        text = (ROOT / name).read_text("utf-8")
+        assert text.index("<!-- results:begin -->") < text.index("<!-- results:end -->")
+
+
+def test_readme_names_the_two_commands_first():
+    first_block = (ROOT / "README.md").read_text("utf-8").split("```")[1]
+    assert re.findall(r"^make \w+", first_block, re.M) == ["make book", "make test"]
+
+
+# ---- workflows -------------------------------------------------------------------------------------------------------
+
+
+def test_there_are_workflows_to_check():
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "publish.yml"]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_is_pinned_bounded_and_has_least_permissions(path):
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert True in workflow, "no `on`, which YAML reads as true"
+    assert workflow["permissions"] == {"contents": "read"}
+    for name, job in workflow["jobs"].items():
+        assert job["timeout-minutes"] <= 60, name
+        assert set(job.get("permissions", {})) <= ({"pages", "id-token"} if name == "deploy" else set()), name
+        for step in job["steps"]:
+            assert ("uses" in step) != ("run" in step), step
+            if "uses" in step:
+                assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", step["uses"]), f"not pinned: {step['uses']}"
+            else:
+                assert "${{" not in step["run"], f"an expression inside a shell command: {step['run']}"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_calls_only_targets_that_exist(path):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    called = set(re.findall(r"make ([a-z-]+)", path.read_text("utf-8")))
+    assert called <= targets
+    assert called
+
+
+def test_pinned_actions_say_which_version_they_are():
+    for path in WORKFLOWS:
+        for line in path.read_text("utf-8").splitlines():
+            assert "uses:" not in line or re.search(r"# v\d+\.\d+\.\d+$", line), line
+
+
+def test_publishing_takes_the_address_of_its_own_repository():
+    assert 'make address REPO="$GITHUB_REPOSITORY"' in (ROOT / ".github/workflows/publish.yml").read_text("utf-8")
