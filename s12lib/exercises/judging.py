@@ -1,0 +1,191 @@
+"""Judge an answer that may be wrong in any way, without letting it break or change anything outside.
+
+The answer runs in a thread of its own with a time limit: a thread, since a notebook on Windows cannot fork.
+"""
+
+import copy
+import ctypes
+import random
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+TIME_LIMIT = 20.0  # seconds; a right answer takes a fraction of one
+PACKAGE = str(Path(__file__).parent.parent)
+
+
+class Mistake(Exception):
+    """What is wrong with an answer: a hint for the first time, and more for the second."""
+
+    def __init__(self, hint: str, more: str = "") -> None:
+        super().__init__(hint)
+        self.hint, self.more = hint, more
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise: its name, the library's answer, and a ``judge`` that raises ``Mistake`` when an answer is wrong.
+
+    ``draws`` says that an answer may draw random numbers, as a layer does for its first weights.
+    """
+
+    name: str
+    reference: Callable[..., Any]
+    judge: Callable[[Any], None]
+    praise: str
+    draws: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """PASS, TRY AGAIN or TO DO; a ``TRY AGAIN`` has a hint, and perhaps ``more`` to tell the second time."""
+
+    status: str
+    hint: str = ""
+    more: str = ""
+
+
+def verdict_on(exercise: Exercise, answer: Any) -> Verdict:
+    """Judge an answer. Whatever it raises, changes or never finishes: this returns, and global state is restored."""
+    torch_rng, numpy_rng, python_rng = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    dtype, verdicts = torch.get_default_dtype(), list[Verdict]()
+    thread = threading.Thread(target=lambda: verdicts.append(_judge(exercise, answer)), daemon=True)
+    try:
+        torch.set_default_dtype(torch.float32)
+        thread.start()
+        thread.join(TIME_LIMIT)
+        if thread.is_alive():
+            _interrupt(thread)
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_rng_state(torch_rng)
+        np.random.set_state(numpy_rng)  # noqa: NPY002
+        random.setstate(python_rng)
+    if verdicts:
+        return verdicts[0]
+    return Verdict(
+        "TRY AGAIN",
+        f"Your answer was stopped after {TIME_LIMIT:g} seconds. Does its loop ever end?",
+        "A right answer takes far less than a second. Print the loop's variable, and see whether it moves.",
+    )
+
+
+def _interrupt(thread: threading.Thread) -> None:
+    """Raise SystemExit inside a thread that will not end, so that it does not go on using the processor."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+    thread.join(1)
+
+
+def _judge(exercise: Exercise, answer: Any) -> Verdict:
+    before = _global_state()
+    try:
+        if not callable(answer):
+            raise Mistake(f"check needs the function or class itself, but was given {_kind(answer)}.")
+        exercise.judge(answer)
+        _look_for_traces(before, exercise.draws)
+        if exercise.draws:
+            _look_for_a_seed(exercise, answer)
+    except Mistake as mistake:
+        return Verdict("TRY AGAIN", mistake.hint, mistake.more)
+    except NotImplementedError as error:
+        return _raised(error) if error.args else Verdict("TO DO")
+    except BaseException as error:  # also SystemExit: an answer may call exit()
+        return _raised(error)
+    return Verdict("PASS")
+
+
+def _raised(error: BaseException) -> Verdict:
+    message = (str(error).strip() or "no message").splitlines()[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.line for frame in frames if not frame.filename.startswith(PACKAGE)]
+    line = next((line for line in reversed(lines) if line), "")
+    return Verdict(
+        "TRY AGAIN",
+        f"Your answer raised {type(error).__name__}: {message}",
+        f"The last line that Python reached: {line}" if line else "",
+    )
+
+
+def _global_state() -> dict[str, Any]:
+    """What an answer must leave as it is, each under the words that a hint uses for it."""
+    return {
+        "torch's random generator": torch.get_rng_state().numpy().tobytes(),
+        "NumPy's random generator": str(np.random.get_state()),  # noqa: NPY002
+        "Python's random generator": hash(random.getstate()),
+        "torch's default dtype": torch.get_default_dtype(),
+        "torch's default device": torch.get_default_device(),
+        "whether torch records gradients": torch.is_grad_enabled(),
+    }
+
+
+def _look_for_traces(before: dict[str, Any], draws: bool) -> None:
+    for what, value in _global_state().items():
+        if value != before[what] and not (draws and "generator" in what):
+            raise Mistake(
+                f"Your answer changes {what}, which belongs to the whole notebook.",
+                "Use a torch.Generator of your own for random numbers, and `with torch.no_grad():` for gradients.",
+            )
+
+
+def _look_for_a_seed(exercise: Exercise, answer: Any) -> None:
+    """Two different seeds must not lead to the same state: otherwise the answer has seeded the generator itself."""
+    ends = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        exercise.judge(answer)
+        ends.append(torch.get_rng_state())
+    if torch.equal(*ends):
+        raise Mistake("Your answer seeds torch's random generator, which belongs to the whole notebook.")
+
+
+# ---- for the lessons' checks -----------------------------------------------------------------------------------------
+
+
+def call(answer: Callable[..., Any], *inputs: Any) -> Any:
+    """What the answer returns for copies of the inputs. Raises Mistake when it changes them."""
+    given = copy.deepcopy(inputs)
+    result = answer(*given)
+    if not all(_same(*pair) for pair in zip(given, inputs, strict=True)):
+        raise Mistake(
+            "Your answer changes its input in place, so whoever hands you a picture loses it.",
+            "Look for +=, -=, *=, /=, an assignment to a part of the input, or a method that ends in an underscore.",
+        )
+    return result
+
+
+def tensor(result: Any, shape: tuple[int, ...], what: str = "the result") -> torch.Tensor:
+    """The result as a tensor without gradient. Raises Mistake unless it is a tensor of this shape."""
+    if result is None:
+        raise Mistake(f"Where {what} should be, there is None. Is the return missing?")
+    if not isinstance(result, torch.Tensor):
+        raise Mistake(f"Make {what} a torch tensor; yours is {_kind(result)}.", "torch.as_tensor(...) makes one.")
+    if result.shape != shape:
+        raise Mistake(f"The shape of {what} should be {shape}, but yours is {tuple(result.shape)}.")
+    return result.detach()
+
+
+def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> bool:
+    """Whether two tensors of the same shape agree in every element; nan agrees with nothing."""
+    return a.shape == b.shape and bool(torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance))
+
+
+def _same(given: Any, original: Any) -> bool:
+    if isinstance(given, torch.Tensor):
+        return given.shape == original.shape and torch.equal(given, original)
+    if isinstance(given, nn.Module):
+        return True  # a check that hands out a network looks at what became of it by itself
+    return bool(given == original)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return "a NumPy array"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -1,0 +1,221 @@
+"""The exercises of lesson 01: statistics, crop, split, and the upload that was normalised by itself."""
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from s12lib.augment import MEAN, STD, normalize
+from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+
+
+def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of each channel, in [0, 1] units: ``(N, H, W, 3)`` uint8 → ``(3,), (3,)``."""
+    pixels = images.float() / 255
+    return pixels.mean(dim=(0, 1, 2)), pixels.std(dim=(0, 1, 2))
+
+
+def _judge_statistics(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(1)
+    brightness = torch.randint(0, 150, (60, 1, 1, 3), generator=generator)  # pictures differ as much as pixels do
+    noise = torch.rand(60, 20, 24, 3, generator=generator) * torch.tensor([30, 60, 100])
+    images = (brightness + noise).to(torch.uint8)
+    result = call(answer, images)
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise Mistake("Return two things, the mean and the standard deviation.", "return mean, std")
+    for each, what in zip(result, ("the mean", "the standard deviation"), strict=True):
+        if isinstance(each, torch.Tensor) and each.ndim == 0:
+            raise Mistake(
+                f"Yours is one number for {what}, all colours in one pot. Each channel wants its own.",
+                "Average over the axes 0, 1 and 2, and leave axis 3 alone.",
+            )
+        if isinstance(each, torch.Tensor) and each.shape != (3,):
+            raise Mistake(
+                f"The shape of {what} should be (3,), but yours is {tuple(each.shape)}. Which axis holds the channels?",
+                "Here the channels come last: average over dim=(0, 1, 2).",
+            )
+    mean, std = (tensor(each, (3,)).double() for each in result)
+    _compare_statistics(images.double() / 255, mean, std)
+
+
+def _compare_statistics(pixels: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> None:
+    true_mean, true_std = pixels.mean((0, 1, 2)), pixels.std((0, 1, 2))
+
+    def near(a: torch.Tensor, b: torch.Tensor) -> bool:
+        return bool(((a - b).abs() < 1e-3 * b).all())
+
+    if near(mean, true_mean * 255) or near(std, true_std * 255):
+        raise Mistake(
+            "Your numbers are in the units of the bytes, 0 to 255; they should be in 0 to 1.", "Divide by 255."
+        )
+    if near(mean, true_std) and near(std, true_mean):
+        raise Mistake("The mean comes first, the standard deviation second; yours are the other way round.")
+    if near(std, true_std**2):
+        raise Mistake("Yours is the variance.", "The standard deviation is its square root.")
+    if near(std, pixels.std((1, 2)).mean(0)):
+        raise Mistake(
+            "You average the pictures' own standard deviations. That forgets how much pictures differ from each other.",
+            "Take the standard deviation over all pixels of all pictures at once.",
+        )
+    if not near(mean, true_mean):
+        raise Mistake(
+            "The means are off.", "mean = sum of the channel's pixels, divided by how many there are and by 255."
+        )
+    if not near(std, true_std):
+        raise Mistake("The means are right, the standard deviations are not.", "Over which pixels did you take them?")
+
+
+def reflect_crop(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor) -> torch.Tensor:
+    """Pad by 4 pixels of reflection, then cut each image's own 32×32 window at its ``(top, left)``.
+
+    ``images (N, 3, 32, 32)`` float, ``top (N,)`` and ``left (N,)`` int64 in 0 to 8 → ``(N, 3, 32, 32)``.
+    """
+    padded = F.pad(images, (4, 4, 4, 4), mode="reflect")
+    return torch.stack([image[:, t : t + 32, x : x + 32] for image, t, x in zip(padded, top, left, strict=True)])
+
+
+def _crop(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, mode: str) -> torch.Tensor:
+    padded = F.pad(images, (4, 4, 4, 4), mode=mode)
+    return torch.stack([image[:, t : t + 32, x : x + 32] for image, t, x in zip(padded, top, left, strict=True)])
+
+
+def _judge_crop(answer: Any) -> None:
+    images = torch.rand(9, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    top, left = torch.tensor([4, 0, 8, 3, 7, 2, 6, 1, 5]), torch.tensor([4, 8, 1, 0, 6, 3, 2, 7, 5])
+    result = tensor(call(answer, images, top, left), (9, 3, 32, 32), "the cropped batch")
+    if close(result, reflect_crop(images, top, left)):
+        return
+    for mode, word in (("constant", "black"), ("replicate", "a repeat of the edge"), ("circular", "the opposite edge")):
+        if close(result, _crop(images, top, left, mode)):
+            raise Mistake(
+                f"What comes in from outside is {word} in yours. It should be the picture's reflection.",
+                'F.pad has a mode for it: mode="reflect".',
+            )
+    if close(result, images):
+        raise Mistake("Your pictures come back as they went in.", "Cut each window at its own top and left.")
+    if close(result, reflect_crop(images, left, top)):
+        raise Mistake(
+            "Top and left have changed places.", "After the channels come the rows (top), then the columns (left)."
+        )
+    for k in range(9):
+        if close(result, reflect_crop(images, top[k].expand(9), left[k].expand(9))):
+            raise Mistake(
+                "All pictures are cut at one place. Each has a place of its own.", "Go through them with zip."
+            )
+    if close(result, reflect_crop(images, 8 - top, 8 - left)):
+        raise Mistake("Your windows go the wrong way: top = 0 means the uppermost rows of the padded picture.")
+    raise Mistake(
+        "The windows are not where they should be.",
+        "With top = left = 4 a picture must come back as it was; top = 0 must begin at the padded picture's edge.",
+    )
+
+
+def hold_out(labels: torch.Tensor, per_class: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Split off ``per_class`` pictures of each class: ``labels (N,)`` int64 → the places of the rest, and of those."""
+    validation = torch.cat([torch.nonzero(labels == label)[-per_class:, 0] for label in labels.unique()])
+    training = torch.ones(len(labels), dtype=torch.bool)
+    training[validation] = False
+    return torch.nonzero(training)[:, 0], validation
+
+
+def _judge_hold_out(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(3)
+    for per_class in (3, 7):
+        labels = torch.randint(0, 10, (400,), generator=generator)
+        result = call(answer, labels, per_class)
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            raise Mistake("Return two tensors: the places of the training pictures, and of the validation pictures.")
+        for each in result:
+            if isinstance(each, torch.Tensor) and each.dtype == torch.bool:
+                raise Mistake("Return places (0, 5, 17, …), not a mask of True and False.", "torch.nonzero(mask)[:, 0]")
+            if not isinstance(each, torch.Tensor) or each.ndim != 1 or each.is_floating_point():
+                tensor(each, (len(each),) if hasattr(each, "__len__") else (), "each part")
+                raise Mistake("Each part should be a flat tensor of whole numbers, the places of its pictures.")
+        _compare_split(labels, per_class, *result)
+        if not all(torch.equal(a, b) for a, b in zip(result, call(answer, labels, per_class), strict=True)):
+            raise Mistake(
+                "Asked twice, you split in two ways, so tomorrow's validation pictures were trained on today.",
+                "Use no chance, or a torch.Generator with a fixed seed.",
+            )
+
+
+def _compare_split(labels: torch.Tensor, per_class: int, training: torch.Tensor, validation: torch.Tensor) -> None:
+    train, held = training.tolist(), validation.tolist()
+    if set(train) & set(held):
+        raise Mistake(
+            "Some pictures are in both parts. The network would be examined on what it has learned by heart.",
+            "What is held out must be taken out of the training part.",
+        )
+    if len(set(train)) < len(train) or len(set(held)) < len(held):
+        raise Mistake("Some pictures are twice in the same part.")
+    counts = torch.bincount(labels[validation], minlength=10)
+    if torch.equal(torch.bincount(labels[training], minlength=10), torch.full((10,), per_class)):
+        raise Mistake("The parts have changed places: training comes first, validation second.")
+    if counts.sum() == per_class:
+        raise Mistake("You hold out per_class pictures in all; it should be so many of each class.")
+    if not torch.equal(counts, torch.full((10,), per_class)):
+        raise Mistake(
+            f"Of the ten classes you hold out {counts.tolist()} pictures; it should be {per_class} of each.",
+            "Go through the classes one by one: torch.nonzero(labels == label)[:, 0] are the places of one.",
+        )
+    if len(train) + len(held) < len(labels):
+        raise Mistake("Some pictures are in neither part.", "All that is not held out is for training.")
+
+
+def _judge_upload(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(4)
+    image = torch.randint(0, 256, (32, 32, 3), generator=generator).to(torch.uint8)
+    plain = torch.tensor([200, 90, 30], dtype=torch.uint8).expand(32, 32, 3).clone()
+    for each in (image, plain):
+        result = call(answer, each)
+        if isinstance(result, torch.Tensor) and result.shape == (3, 32, 32):
+            raise Mistake(
+                "The network wants a batch, even if it is a batch of one.", "Add an axis in front: result[None]"
+            )
+        result = tensor(result, (1, 3, 32, 32))
+        if not close(result, normalize(each)):
+            _diagnose_upload(each, result)
+        if result.dtype != torch.float32:
+            raise Mistake(f"The network computes in float32; yours is {result.dtype}.", "x.float()")
+
+
+def _diagnose_upload(image: torch.Tensor, result: torch.Tensor) -> None:
+    pixels, right = image.float() / 255, normalize(image)
+    mean, std = torch.tensor(MEAN), torch.tensor(STD)
+    own_mean, own_std = pixels.mean((0, 1)), pixels.std((0, 1))
+    if not result.isfinite().all() or any(
+        close(result, ((pixels - m) / s).permute(2, 0, 1)[None], 2e-2)
+        for m, s in ((own_mean, own_std), (pixels.mean(), pixels.std()), (own_mean, std), (mean, own_std))
+    ):
+        raise Mistake(
+            "You still normalise the picture by itself: what is its spread when it shows one plain colour?",
+            "The network has learned with the training set's MEAN and STD. Use these two, whatever the picture.",
+        )
+    candidates = {
+        "You do not divide by 255: MEAN and STD are in units of 0 to 1.": (image.float() - mean) / std,
+        "The colours are the wrong way round, blue first.": (pixels.flip(2) - mean) / std,
+        "You subtract the mean, but do not divide by the standard deviation.": pixels - mean,
+        "You divide by the standard deviation, but do not subtract the mean.": pixels / std,
+        "You only scale to 0 to 1. Normalising is still to be done.": pixels,
+    }
+    for hint, wrong in candidates.items():
+        if close(result, wrong.permute(2, 0, 1)[None]):
+            raise Mistake(hint, "(x / 255 - MEAN) / STD, channel by channel, red first.")
+    if close(result, right.transpose(2, 3)):
+        raise Mistake(
+            "Your picture lies on its side.", "permute(2, 0, 1): the channels first, then rows, then columns."
+        )
+    if close(result, ((pixels - mean) / std).reshape(1, 3, 32, 32)):
+        raise Mistake(
+            "The shape is right, but reshape has scrambled the pixels: it keeps their order.",
+            "permute(2, 0, 1) moves the channels to the front.",
+        )
+    raise Mistake("The numbers are off.", "(x / 255 - MEAN) / STD, channel by channel, then the channels to the front.")
+
+
+EXERCISES = [
+    Exercise("channel_statistics", channel_statistics, _judge_statistics, "Six numbers that every picture will meet."),
+    Exercise("prepare_upload", normalize, _judge_upload, "Even a plain wall comes through in one piece."),
+    Exercise("reflect_crop", reflect_crop, _judge_crop, "No black bars, and each picture at a place of its own."),
+    Exercise("hold_out", hold_out, _judge_hold_out, "So many of each class, none twice, none lost."),
+]

@@ -1,0 +1,310 @@
+"""The exercises of lesson 02: parameters, residual block, receptive field, the network left in training mode."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+from s12lib.model import Residual
+
+Forward = Callable[[torch.Tensor, list[nn.Module], list[nn.Module]], torch.Tensor]
+
+
+def _judge_residual(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(5)
+    for channels in (4, 6):
+        block = answer(channels)
+        if not isinstance(block, nn.Module):
+            raise Mistake(f"ResidualBlock({channels}) should make an nn.Module.", "class ResidualBlock(nn.Module):")
+        convs = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
+        norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
+        _count_layers(block, channels, convs, norms)
+        for parameter in block.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator) / parameter[0].numel() ** 0.5
+        for norm in norms:
+            norm.running_mean = torch.randn(channels, generator=generator)
+            norm.running_var = torch.rand(channels, generator=generator) + 0.5
+        images = torch.randn(5, channels, 6, 7, generator=generator)
+        for training in (False, True):  # with running statistics, then with the batch's own
+            block.train(training)
+            result = tensor(call(block, images), images.shape, "the block's output")
+            _compare_block(result, images, convs, norms)
+        _look_at_gradient(block.eval(), images, convs, norms)
+
+
+def _count_layers(block: nn.Module, channels: int, convs: list[nn.Module], norms: list[nn.Module]) -> None:
+    count = sum(p.numel() for p in block.parameters())
+    if len(convs) == 2 and any(c.bias is not None for c in convs):
+        raise Mistake(
+            "Your convolutions have a bias. BatchNorm subtracts the mean right after, so a bias there can do nothing.",
+            "nn.Conv2d(..., bias=False)",
+        )
+    if len(convs) == 2 and any(c.kernel_size != (3, 3) for c in convs):
+        raise Mistake("Both convolutions should be 3×3.", "kernel_size=3")
+    if len(convs) < 2:
+        raise Mistake(
+            f"The block should have two convolutions, each with weights of its own; yours has {len(convs)}.",
+            "One nn.Conv2d that is called twice shares its weights with itself.",
+        )
+    if len(norms) < 2:
+        raise Mistake(
+            f"Each of the two convolutions is followed by a BatchNorm of its own; yours has {len(norms)}.",
+            "nn.BatchNorm2d(channels), twice. Each keeps the statistics of its own place.",
+        )
+    if count != (right := 2 * (9 * channels**2 + 2 * channels)):
+        raise Mistake(
+            f"With {channels} channels the block should have {right} parameters; yours has {count}.",
+            "Two 3×3 convolutions without bias, and two BatchNorms, nothing else.",
+        )
+
+
+def _right(x: torch.Tensor, conv: list[nn.Module], norm: list[nn.Module]) -> torch.Tensor:
+    return x + F.relu(norm[1](conv[1](F.relu(norm[0](conv[0](x))))))
+
+
+_NO_SKIP = (
+    "The shape is right and the parameters are right, but the input is not added: this is no residual block yet.",
+    "Keep x, and return x + f(x).",
+)
+_WRONG_BLOCKS: list[tuple[Forward, str, str]] = [
+    (lambda x, c, n: _right(x, c, n) - x, *_NO_SKIP),
+    (
+        lambda x, c, n: F.relu(x + n[1](c[1](F.relu(n[0](c[0](x)))))),
+        "You add before the last ReLU. He et al. do so; Page adds after it, and nothing touches the sum.",
+        "x + relu(bn2(conv2(...)))",
+    ),
+    (
+        lambda x, c, n: F.relu(_right(x, c, n)),
+        "There is one ReLU too many: nothing comes after the addition, so that x passes as it is.",
+        "return x + f(x), and no more",
+    ),
+    (
+        lambda x, c, n: x + n[1](c[1](F.relu(n[0](c[0](x))))),
+        "The second convolution's ReLU is missing.",
+        "Conv, BatchNorm, ReLU; then conv, BatchNorm, ReLU; then the addition.",
+    ),
+    (
+        lambda x, c, n: x + F.relu(n[1](c[1](n[0](c[0](x))))),
+        "The first convolution's ReLU is missing.",
+        "Without it, two convolutions in a row are no more than one.",
+    ),
+    (
+        lambda x, c, n: x + F.relu(c[1](F.relu(n[0](c[0](x))))),
+        "The second BatchNorm is there, but it is not used.",
+        "Each convolution is followed by its own BatchNorm.",
+    ),
+    (
+        lambda x, c, n: x + n[1](F.relu(c[1](n[0](F.relu(c[0](x)))))),
+        "The order is conv, BatchNorm, ReLU; in yours ReLU comes before BatchNorm.",
+        "BatchNorm first, so that ReLU cuts at the middle.",
+    ),
+    (
+        lambda x, c, n: (h := F.relu(n[0](c[0](x)))) + F.relu(n[1](c[1](h))),
+        "You add the output of the first convolution. What is to be added is the block's input.",
+        "Give the input a name of its own, and do not write over it.",
+    ),
+]
+
+
+def _matches(
+    result: torch.Tensor, x: torch.Tensor, convs: list[nn.Module], norms: list[nn.Module], forward: Forward
+) -> bool:
+    """Whether the result is that forward's, in whichever order the answer has named its layers."""
+    orders = itertools.product(itertools.permutations(convs), itertools.permutations(norms))
+    with torch.no_grad():
+        return any(close(result, forward(x, list(c), list(n)), 1e-3) for c, n in orders)
+
+
+def _compare_block(result: torch.Tensor, x: torch.Tensor, convs: list[nn.Module], norms: list[nn.Module]) -> None:
+    if _matches(result, x, convs, norms, _right):
+        return
+    for forward, hint, more in _WRONG_BLOCKS:
+        if _matches(result, x, convs, norms, forward):
+            raise Mistake(hint, more)
+    raise Mistake(
+        "The output is not x + f(x).",
+        "f is conv, BatchNorm, ReLU, conv, BatchNorm, ReLU. The convolutions pad by one pixel of zeros.",
+    )
+
+
+def _look_at_gradient(block: nn.Module, images: torch.Tensor, convs: list[nn.Module], norms: list[nn.Module]) -> None:
+    """In evaluation mode the answer's gradient must be the right block's too: nothing is detached."""
+    x = images.clone().requires_grad_()
+    output = block(x)
+    if not output.requires_grad:
+        raise Mistake("No gradient flows through your block, so it could not learn.", "Leave out no_grad and detach.")
+    (found,) = torch.autograd.grad(output.square().sum(), x)
+    orders = itertools.product(itertools.permutations(convs), itertools.permutations(norms))
+    for c, n in orders:
+        (wanted,) = torch.autograd.grad(_right(x, list(c), list(n)).square().sum(), x)
+        if close(found, wanted, 1e-3):
+            return
+    raise Mistake("The output is right, but the gradient does not reach the input by both ways.", "Leave out detach.")
+
+
+def conv_bn_parameters(in_channels: int, out_channels: int, kernel_size: int = 3) -> int:
+    """How many numbers training changes in a convolution without bias and the BatchNorm after it."""
+    return kernel_size**2 * in_channels * out_channels + 2 * out_channels
+
+
+def _judge_parameters(answer: Any) -> None:
+    for i, o, k in ((64, 128, 3), (3, 64, 3), (5, 7, 1), (16, 4, 5), (2, 9, 7)):
+        result = call(answer, i, o, k)
+        if isinstance(result, bool) or not isinstance(result, int):
+            raise Mistake(f"Parameters are counted: return an int, not a {type(result).__name__}.")
+        weights = k * k * i * o
+        wrong = {
+            weights: ("The convolution is right. BatchNorm has parameters too.", "Which two numbers has each channel?"),
+            weights + o: ("One number a channel is missing: BatchNorm has a weight and a bias.", "2 × out_channels"),
+            weights + 3 * o: (
+                "The convolution has no bias here: BatchNorm's does its work.",
+                "Take away out_channels.",
+            ),
+            weights + 4 * o: (
+                "You count BatchNorm's running mean and variance. They are measured, not trained.",
+                "Buffers are not parameters: 2 × out_channels, not 4.",
+            ),
+            k * i * o + 2 * o: ("A kernel has two sides.", "kernel_size squared"),
+            k * k * o + 2 * o: ("Each filter looks at all channels of its input.", "Multiply by in_channels."),
+            weights + 2 * i: ("BatchNorm comes after the convolution: how many channels are there?", "out_channels"),
+        }
+        right = weights + 2 * o
+        if result == right:
+            continue
+        if result in wrong:
+            raise Mistake(*wrong[result])
+        raise Mistake(
+            f"For {i} channels in, {o} out and a {k}×{k} kernel it should be {right:,}, but yours is {result:,}.",
+            "kernel² × in × out for the convolution, and a weight and a bias a channel for BatchNorm.",
+        )
+    if call(answer, 8, 8) != conv_bn_parameters(8, 8):
+        raise Mistake(
+            "Without a third argument the kernel should be 3×3.", "def conv_bn_parameters(..., kernel_size=3):"
+        )
+
+
+def receptive_field(layers: list[tuple[int, int]]) -> int:
+    """Side in input pixels of what one output place can see, through layers of ``(kernel_size, stride)``."""
+    size, jump = 1, 1
+    for kernel_size, stride in layers:
+        size += (kernel_size - 1) * jump
+        jump *= stride
+    return size
+
+
+def _wrong_fields(layers: list[tuple[int, int]]) -> list[tuple[int, str, str]]:
+    """What well-known mistakes make of the layers, each with its hint."""
+    ignoring = receptive_field([(k, 1) for k, _ in layers])
+    zero, early, jump_early, whole, jump = receptive_field(layers) - 1, 1, 1, 1, 1
+    for k, s in layers:
+        jump_early *= s
+        early += (k - 1) * jump_early
+        whole, jump = whole + k * jump, jump * s
+    backwards = receptive_field(layers[::-1])
+    return [
+        (
+            ignoring,
+            "You leave the strides out. After a pool, one step sideways is two pixels of the input.",
+            "jump *= stride",
+        ),
+        (zero, "You start at 0. Before any layer a place sees one pixel, itself.", "size, jump = 1, 1"),
+        (
+            early,
+            "The jump grows too early. A layer sees with the jump of what lies before it; its own stride counts after.",
+            "First size += (kernel_size - 1) * jump, then jump *= stride.",
+        ),
+        (whole, "A 3×3 kernel adds two pixels, one on each side, not three.", "kernel_size - 1"),
+        (
+            backwards,
+            "You walk from the last layer to the first with a formula that goes forwards.",
+            "Begin at the input.",
+        ),
+    ]
+
+
+def _judge_field(answer: Any) -> None:
+    tries = [[(3, 1), (3, 1)], [(3, 1), (2, 2), (3, 1)], [(5, 2), (3, 1), (2, 2), (3, 3), (1, 1), (3, 1)], [(1, 1)], []]
+    for layers in sorted(tries, key=len, reverse=True):
+        result = call(answer, layers)
+        if isinstance(result, bool) or not isinstance(result, int):
+            raise Mistake(f"A side is a whole number of pixels: return an int, not a {type(result).__name__}.")
+        right = receptive_field(layers)
+        if result == right:
+            continue
+        for value, hint, more in _wrong_fields(layers):
+            if result == value:
+                raise Mistake(hint, more)
+        raise Mistake(
+            f"For the layers {layers} it should be {right} pixels, but yours is {result}.",
+            "Walk through the layers and keep two numbers: the size, and how far apart neighbours are.",
+        )
+
+
+def predict_classes(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """The class of each picture, ``(N, 3, 32, 32)`` → ``(N,)`` int64; the network is left as it was found."""
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        classes = network(images).argmax(dim=1)
+    network.train(was_training)
+    return classes
+
+
+def _small_network(generator: torch.Generator) -> nn.Sequential:
+    """A network whose answer in training mode differs from its answer in evaluation mode."""
+    layers = [nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten()]
+    network = nn.Sequential(*layers, nn.Linear(8, 10))
+    for parameter in network.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator)
+    norm = network[1]
+    norm.running_mean = 5 * torch.randn(8, generator=generator)
+    norm.running_var = 20 * torch.rand(8, generator=generator) + 5
+    return network
+
+
+def _judge_predict(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(6)
+    network = _small_network(generator)
+    images = torch.randn(40, 3, 8, 8, generator=generator) * torch.linspace(0.1, 4, 40)[:, None, None, None]
+    with torch.no_grad():
+        right = network.eval()(images).argmax(1)
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    for training in (True, False):
+        network.train(training)
+        result = call(answer, network, images)
+        if isinstance(result, torch.Tensor) and result.shape == (40, 10):
+            raise Mistake("You return a number for each class; return the class with the largest.", ".argmax(dim=1)")
+        if isinstance(result, torch.Tensor) and result.shape == (10,):
+            raise Mistake("You look for the best picture of each class, not the best class of each picture.", "dim=1")
+        result = tensor(result, (40,), "the classes")
+        if any(not torch.equal(value, state[name]) for name, value in network.state_dict().items()):
+            raise Mistake(
+                "The network was still in training mode: looking at pictures has changed its statistics.",
+                "network.eval(), on the network itself and with the brackets, before it sees a picture.",
+            )
+        if result.is_floating_point() or not torch.equal(result.long(), right):
+            raise Mistake("These are not the classes with the largest logits, in evaluation mode.", ".argmax(dim=1)")
+        if any(module.training != training for module in network.modules()):
+            mode = "training" if training else "evaluation"
+            raise Mistake(
+                f"The network came to you in {mode} mode and leaves you in the other. Whoever trains it will wonder.",
+                "Remember network.training at the start, and call network.train(...) with it at the end.",
+            )
+
+
+EXERCISES = [
+    Exercise(
+        "predict_classes", predict_classes, _judge_predict, "A picture's class no longer depends on its neighbours."
+    ),
+    Exercise(
+        "conv_bn_parameters", conv_bn_parameters, _judge_parameters, "The whole table is this sum, seven times over."
+    ),
+    Exercise(
+        "residual", Residual, _judge_residual, "The input comes through untouched, and f(x) is on top.", draws=True
+    ),
+    Exercise("receptive_field", receptive_field, _judge_field, "Two numbers, carried through the layers."),
+]

@@ -1,0 +1,78 @@
+"""What every lesson does first: find CIFAR-10, fetch it, or say loudly that it goes on without."""
+
+import logging
+import os
+import socket
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from s12lib.cifar10 import DataError, prepare_cifar10
+from s12lib.datamodule import CIFAR10, ImageArrays, Shapes
+
+NO_CIFAR10 = """\
+┌──────────────────────────────────────────────────────────────────────┐
+│  CIFAR-10 IS NOT HERE, AND COULD NOT BE FETCHED.                     │
+│  This lesson goes on with SHAPES, pictures that the course draws by  │
+│  itself. Its numbers are not CIFAR-10's, and where the text speaks   │
+│  of cats and ships you will see circles and stars.                   │
+│  With a network, or with S12_DATA_DIR set to a folder that holds     │
+│  cifar10.npz, restart the kernel and run all cells again.            │
+└──────────────────────────────────────────────────────────────────────┘"""
+
+
+class Course(NamedTuple):
+    """A lesson's surroundings: its data, where to compute, and whether it is to hurry (``S12_PROFILE=smoke``)."""
+
+    data: ImageArrays
+    device: torch.device
+    smoke: bool
+
+
+def find_data_dir() -> Path:
+    """``$S12_DATA_DIR``, else ``data`` here or beside this folder, whichever has CIFAR-10 or ought to get it."""
+    if os.environ.get("S12_DATA_DIR"):
+        return Path(os.environ["S12_DATA_DIR"])
+    for folder in (Path("data"), Path("../data")):
+        if (folder / "cifar10.npz").exists():
+            return folder
+    return Path("../data") if Path("../lessons").is_dir() else Path("data")
+
+
+def begin() -> Course:
+    """Set up the data and print what they are; running it again does no harm. Raises DataError for a damaged file."""
+    smoke = read_profile() == "smoke"
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    data = open_dataset(smoke)
+    counts = ", ".join(f"{len(split.labels):,} {name}" for name, split in data.splits.items())
+    print(f"The data: {data.name}. Pictures: {counts}.")
+    return Course(data, torch.device("cuda" if torch.cuda.is_available() else "cpu"), smoke)
+
+
+def read_profile() -> str:
+    """``$S12_PROFILE``: "full", the default, or "smoke". Raises ValueError for anything else."""
+    profile = os.environ.get("S12_PROFILE") or "full"
+    if profile not in ("full", "smoke"):
+        raise ValueError(f"S12_PROFILE must be full or smoke, but it is {profile!r}")
+    return profile
+
+
+def open_dataset(smoke: bool) -> ImageArrays:
+    """CIFAR-10 if it is there or can be fetched, else Shapes with a loud word."""
+    folder = find_data_dir()
+    data: ImageArrays = CIFAR10(str(folder))
+    if not (folder / "cifar10.npz").exists():
+        patience = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(20)  # a network that swallows everything must not hang the lesson
+        try:
+            prepare_cifar10(folder)
+        except DataError:
+            print(NO_CIFAR10)
+            data = Shapes(train_size=2000 if smoke else 10_000)
+        finally:
+            socket.setdefaulttimeout(patience)
+    data.setup()
+    return data
