@@ -128,7 +128,7 @@ class EpochSampler:
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         if not self.training:
-            yield from torch.arange(self.rank, self.count, self.world_size).tensor_split(len(self))
+            yield from torch.arange(self.count)[self.rank :: self.world_size].tensor_split(len(self))
             return
         order = torch.randperm(self.count, generator=generator_for(self.seed, self.epoch, 1))
         for step in range(len(self)):
