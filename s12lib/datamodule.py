@@ -62,7 +62,7 @@ class ImageArrays(pl.LightningDataModule):
         dropped = len(loader.images) - len(loader) * self.batch_size * loader.sampler.world_size
         pl.utilities.rank_zero_info(
             f"{self.name}: {len(loader)} steps an epoch, {self.batch_size} images a step on each of "
-            f"{loader.sampler.world_size} device(s); {dropped} of {len(loader.images)} images, new ones each time, sit out."
+            f"{loader.sampler.world_size} device(s); {dropped} of {len(loader.images)} sit out, others each epoch."
         )
         return loader
 
@@ -156,6 +156,8 @@ class Shapes(ImageArrays):
         if self.splits:
             return
         for split, size in self.sizes.items():
+            if split == "validation" and not self.has_validation:
+                continue
             images, labels, masks = draw_shapes(size, seed=0, split=split)
             self.splits[split] = Split(
                 torch.from_numpy(images), torch.from_numpy(labels).long(), torch.from_numpy(masks)
