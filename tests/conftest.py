@@ -1,0 +1,92 @@
+"""What all tests share: one torch thread, the real CIFAR-10 or a loud skip, and a network that trains in a blink."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch: one thread a test worker, and sums in one order
+
+import pytest
+from hypothesis import settings
+
+# The same examples in every run, and nothing left in the tree.
+settings.register_profile("course", derandomize=True, database=None, deadline=None)
+settings.load_profile("course")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_cifar10() -> Path:
+    """The path of the real ``cifar10.npz``; where there is none, the tests that need it say that they did not run."""
+    path = Path(os.environ.get("S12_DATA_DIR") or ROOT / "data") / "cifar10.npz"
+    if not path.exists():
+        pytest.skip(f"NOT CHECKED ON THE REAL CIFAR-10: {path} is not there (`s12 data` makes it)")
+    return path
+
+
+@pytest.fixture
+def tiny_network(monkeypatch) -> str:
+    """The name of a network of one convolution, registered for one test."""
+    from torch import nn
+
+    from s12lib.classifier import NETWORKS
+
+    def tiny(num_classes: int, logit_scale: float) -> nn.Module:
+        convolution = [nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU()]
+        return nn.Sequential(*convolution, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(8, num_classes, bias=False))
+
+    monkeypatch.setitem(NETWORKS, "tiny", tiny)
+    return "tiny"
+
+
+@pytest.fixture(scope="session")
+def shapes_splits() -> dict:
+    """96 training, 20 validation and 20 test images of Shapes, drawn once."""
+    from s12lib.datamodule import Shapes
+
+    data = Shapes(train_size=96, validation_size=20, test_size=20)
+    data.setup()
+    return data.splits
+
+
+@pytest.fixture
+def shapes(shapes_splits) -> Callable[..., Any]:
+    """Makes a datamodule over those images: six batches of 16 an epoch."""
+    from s12lib.datamodule import Shapes
+
+    def make(**settings: Any) -> Shapes:
+        sizes = {"train_size": 96, "validation_size": 20, "test_size": 20}
+        data = Shapes(**({"batch_size": 16, "eval_batch_size": 8} | sizes | settings))
+        data.splits = shapes_splits
+        return data
+
+    return make
+
+
+@pytest.fixture
+def quiet_trainer(tmp_path) -> Callable[..., Any]:
+    """Makes a Trainer for the CPU that prints, logs and saves nothing unless it is told to."""
+    import pytorch_lightning as pl
+
+    def make(max_epochs: int = 2, **settings: Any) -> pl.Trainer:
+        quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+        places = {"accelerator": "cpu", "devices": 1, "default_root_dir": tmp_path, "num_sanity_val_steps": 0}
+        return pl.Trainer(max_epochs=max_epochs, **(quiet | places | settings))
+
+    return make
+
+
+@pytest.fixture
+def one_of_two_devices() -> Callable[[int], SimpleNamespace]:
+    """Makes what a datamodule asks of the trainer of a run on two devices, seen from one of them."""
+    import torch
+
+    def make(rank: int) -> SimpleNamespace:
+        return SimpleNamespace(
+            global_rank=rank, world_size=2, strategy=SimpleNamespace(root_device=torch.device("cpu"))
+        )
+
+    return make
