@@ -147,7 +147,7 @@ TOO_WIDE = """() => {
         .map(e => e.outerHTML.slice(0, 80));
 }"""
 
-# The lowest contrast between a paragraph's, cell's or term's text and the page behind it, after WCAG.
+# Text whose contrast to what is behind it is under 4.5, WCAG's least.
 FAINT_TEXT = """() => {
     const rgb = text => text.match(/[\\d.]+/g).map(Number);
     const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
@@ -160,8 +160,9 @@ FAINT_TEXT = """() => {
         }
         return [255, 255, 255];
     };
-    return [...document.querySelectorAll('article :is(h1, h2, p, td, dt, dd, li, a, code, figcaption, pre span)')]
-        .filter(e => e.innerText?.trim())
+    const says = e => [...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim());
+    return [...document.querySelectorAll('article *:not(.headerlink, mjx-container *, svg *, script, style)')]
+        .filter(e => says(e) && e.checkVisibility({visibilityProperty: true}))
         .map(e => [light(rgb(getComputedStyle(e).color)), light(ground(e)), e])
         .map(([a, b, e]) => [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.innerText.slice(0, 40)])
         .filter(([contrast]) => contrast < 4.5);
