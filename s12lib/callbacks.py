@@ -111,14 +111,14 @@ class RunRecord(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.csv.resume_at(trainer.global_step)
-        images = trainer.datamodule.splits["train"]
+        images = trainer.datamodule.splits["train"]  # type: ignore[attr-defined]
         self.facts |= {"train_images": len(images.labels), "train_fingerprint": fingerprint(images)}
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        loader = trainer.train_dataloader
+        loader: Any = trainer.train_dataloader
         images = len(loader) * loader.sampler.batch_size * loader.sampler.world_size
         seconds = time.monotonic() - self.start
         self.seconds, self.images = self.seconds + seconds, self.images + images
@@ -134,7 +134,7 @@ class RunRecord(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         speed = round(self.images / self.seconds, 1) if self.seconds else None
-        finished = trainer.fit_loop.epoch_progress.current.processed
+        finished = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         times = {"epochs_trained": finished, "train_seconds": round(self.seconds, 1), "images_per_second": speed}
         checkpoint["run"] = self.facts | times
 
@@ -183,7 +183,8 @@ class RunBar(ProgressBar):
         self.enabled = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        sampler = trainer.train_dataloader.sampler
+        loader: Any = trainer.train_dataloader
+        sampler = loader.sampler
         self.batch = sampler.batch_size * sampler.world_size
         total = int(trainer.estimated_stepping_batches) * self.batch
         done = trainer.global_step * self.batch

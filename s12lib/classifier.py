@@ -5,6 +5,7 @@ ResNet" (2018/19), parts 5 to 8; what each is worth here stands in ``book/result
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -60,6 +61,8 @@ class Classifier(pl.LightningModule):
     ema_decay           per-step decay of the averaged weights, updated every ``ema_every`` steps (0 switches it off)
     """
 
+    whitening: torch.Tensor  # PᵀP of the first convolution's whitening P, kept with the weights
+
     def __init__(
         self,
         network: str = "page_resnet",
@@ -104,14 +107,15 @@ class Classifier(pl.LightningModule):
         return self.network(images)
 
     def configure_callbacks(self) -> list[Callback]:
-        if not self.hparams.ema_decay:
+        decay, every = self.hparams["ema_decay"], self.hparams["ema_every"]
+        if not decay:
             return []
-        decay, every = self.hparams.ema_decay, self.hparams.ema_every
         return [EMAWeightAveraging(decay=decay**every, update_every_n_steps=every)]
 
     def setup(self, stage: str) -> None:
-        if stage == "fit" and self.hparams.whiten:
-            self.whiten_first_convolution(self.trainer.datamodule.splits["train"].images[:2000])
+        if stage == "fit" and self.hparams["whiten"]:
+            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            self.whiten_first_convolution(data.splits["train"].images[:2000])
 
     def whiten_first_convolution(self, images_uint8: torch.Tensor) -> None:
         """Compose the first 3×3 convolution W = U·P of the whitening P and a 1×1 convolution U, and train only U.
@@ -129,8 +133,8 @@ class Classifier(pl.LightningModule):
             lambda grad: (grad.reshape(len(grad), 27) @ self.whitening).view_as(grad)
         )
 
-    def configure_optimizers(self) -> dict:
-        hp = self.hparams
+    def configure_optimizers(self) -> Any:
+        hp: Any = self.hparams
         norms = [m for m in self.network.modules() if isinstance(m, nn.BatchNorm2d)]
         biases, bn_weights = [m.bias for m in norms], [m.weight for m in norms]
         special = {id(p) for p in biases + bn_weights}
@@ -145,14 +149,14 @@ class Classifier(pl.LightningModule):
 
     def lr_fraction(self, step: int) -> float:
         """The schedule at an optimiser step; it spans exactly the steps that the trainer is going to take."""
-        epochs, steps = self.trainer.max_epochs, self.trainer.estimated_stepping_batches
-        hp = self.hparams
+        epochs, steps = self.trainer.max_epochs or 1, self.trainer.estimated_stepping_batches
+        hp: Any = self.hparams
         return one_cycle(step * epochs / steps, epochs, hp.warmup, hp.final_epochs, hp.final_lr)
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
         images, labels = batch
         logits = self.network(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.hparams.label_smoothing)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.hparams["label_smoothing"])
         self.train_loss.update(loss.detach())
         self.train_accuracy.update(logits.detach(), labels)
         return loss

@@ -38,7 +38,7 @@ def pack(options: Namespace) -> None:
     settings = dict(run.get("config", {}).get("data", {"class": "CIFAR10"}))
     module: datamodule.ImageArrays = getattr(datamodule, settings.pop("class"))(**settings)
     try:
-        module.setup()
+        module.setup("test")
         test = module.splits["test"]
     except DataError as error:
         print(f"{error} So the card says nothing of accuracy.")

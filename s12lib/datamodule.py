@@ -42,6 +42,10 @@ class ImageArrays(pl.LightningDataModule):
         self.augmentation = Augmentation(crop, flip, cutout)
         self.splits: dict[str, Split] = {}
 
+    def setup(self, stage: str | None = None) -> None:
+        """Fill ``self.splits`` with "train", "validation" and "test"."""
+        raise NotImplementedError
+
     @property
     def has_validation(self) -> bool:
         """Whether there is a validation split, without reading any data."""

@@ -1,5 +1,6 @@
 """`s12 fit|validate|test`: a recipe, resolved by LightningCLI, run in one fixed directory."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,19 @@ from s12lib.callbacks import (
 from s12lib.classifier import Classifier
 from s12lib.datamodule import ImageArrays, fingerprint
 from s12lib.pretrained import network_weights, weights_sha256
+
+EXPECTED_WARNINGS = (
+    "LightningCLI's args parameter",
+    "JsonargparseDeprecationWarning",
+    "``instantiate_classes`` was deprecated",
+    "Checkpoint directory .* exists and is not empty",
+    "callbacks used to create the checkpoint need to be provided",
+    "You're using the WeightAveraging callback, but loading a checkpoint outside",
+    "The number of training batches .* is smaller than the logging interval",
+    "Detected pickle protocol",
+    ".*LeafSpec",
+)
+"""What Lightning warns of and this command does on purpose, or cannot help."""
 
 
 class RecipeCLI(LightningCLI):
@@ -117,6 +131,12 @@ class RecipeCLI(LightningCLI):
             ),
         ]
 
+    def _parse_ckpt_path(self) -> None:
+        path = self.config[self.config.subcommand].get("ckpt_path")
+        if path and Path(path).is_file():
+            read_checkpoint(path)  # LightningCLI is about to read it too, with less to say about what is wrong
+        super()._parse_ckpt_path()
+
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
         if kwargs.get("ckpt_path") == "last":
@@ -138,12 +158,12 @@ class RecipeCLI(LightningCLI):
         run = self.checkpoint.get("run")
         if run is None or run["dataset"] != self.datamodule.name:
             raise CheckpointError(
-                f"{self.checkpoint_path} was not trained by `s12 fit` on {self.datamodule.name}: test it on its own data."
+                f"{self.checkpoint_path} is not from `s12 fit` on {self.datamodule.name}: test it on its own data."
             )
 
     def after_test(self) -> None:
         """Write the look at the test set down in ``results/``."""
-        metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        metrics: dict[str, Any] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         train = self.trainer.validate(self.model, self.datamodule.train_eval_dataloader(), verbose=False)[0]
         metrics["train_accuracy"] = train["validation_accuracy"]
         metrics["test_fingerprint"] = fingerprint(self.datamodule.splits["test"])
@@ -157,7 +177,7 @@ class RecipeCLI(LightningCLI):
 
 def run(args: list[str]) -> None:
     """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments."""
-    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    logging.getLogger("pytorch_lightning.callbacks.weight_averaging").setLevel(logging.ERROR)
+    for message in EXPECTED_WARNINGS:
+        warnings.filterwarnings("ignore", message=f".*{message}")
     RecipeCLI(args)

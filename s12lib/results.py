@@ -71,7 +71,7 @@ def spread(values: list[float]) -> str:
 
 
 def table(folder: Path = Path("results")) -> str:
-    """The Markdown table: others' rows first, then a row for each recipe with n, mean ± sd; last how often we looked."""
+    """The Markdown table: others' rows first, then a row for each recipe with n, mean ± sd; last the count of looks."""
     results = [read(path) for path in sorted(folder.glob("*.json"))]
     groups = defaultdict(list)
     for result in filter(is_measured, results):

@@ -1,0 +1,79 @@
+"""The command `s12` with a tiny network, a log of the samples it draws and, on request, a real SIGKILL on the way.
+
+S12_KILL=step:N kills the process before optimiser step N, S12_KILL=save:N in the middle of writing checkpoint N.
+S12_NAN=N makes the loss of step N NaN. S12_SAMPLES=FILE collects "rank epoch first-last-sum" a batch.
+"""
+
+import io
+import os
+import signal
+import sys
+
+import torch
+from torch import nn
+
+from s12lib import augment, classifier
+from s12lib.cli import main
+
+
+class Tiny(nn.Sequential):
+    """A network of a few thousand parameters, quick enough to be trained many times."""
+
+    def __init__(self, num_classes: int, logit_scale: float) -> None:
+        super().__init__(
+            nn.Conv2d(3, 8, 3, stride=2, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+            nn.AdaptiveMaxPool2d(2), nn.Flatten(), nn.Linear(32, num_classes, bias=False),
+        )  # fmt: skip
+
+
+def kill_myself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def plan_accidents() -> None:
+    moment, _, number = os.environ.get("S12_KILL", "never:-1").partition(":")
+    nan_step = int(os.environ.get("S12_NAN", -1))
+    training_step, save = classifier.Classifier.training_step, torch.save
+    saves = 0
+
+    def step(self, batch, batch_idx):
+        if moment == "step" and self.global_step == int(number):
+            kill_myself()
+        loss = training_step(self, batch, batch_idx)
+        return loss * float("nan") if self.global_step == nan_step else loss
+
+    def half_a_save(checkpoint, file):
+        nonlocal saves
+        saves += 1
+        if moment == "save" and saves == int(number):
+            whole = io.BytesIO()
+            save(checkpoint, whole)
+            file.write(whole.getvalue()[: whole.tell() // 2])
+            file.flush()
+            kill_myself()
+        save(checkpoint, file)
+
+    classifier.Classifier.training_step = step
+    torch.save = half_a_save
+
+
+def log_samples(path: str) -> None:
+    draw = augment.EpochSampler.__iter__
+
+    def logged(self):
+        for index in draw(self):
+            if self.training:
+                with open(path, "a") as file:
+                    file.write(f"{self.rank} {self.epoch} {','.join(map(str, index.tolist()))}\n")
+            yield index
+
+    augment.EpochSampler.__iter__ = logged
+
+
+classifier.NETWORKS["tiny"] = Tiny
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    plan_accidents()
+    if "S12_SAMPLES" in os.environ:
+        log_samples(os.environ["S12_SAMPLES"])
+    main(sys.argv[1:])

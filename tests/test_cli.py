@@ -1,0 +1,169 @@
+"""The command `s12`: quick help, real runs, and one sentence for every wrong input."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from run_s12 import Tiny
+
+from s12lib import classifier
+from s12lib.cli import LIGHTNING, OTHERS, main
+
+ROOT = Path(__file__).parent.parent
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+SMOKE = str(ROOT / "recipes/smoke.yaml")
+SMALL = [
+    "--model.network", "tiny", "--trainer.accelerator", "cpu", "--data.train_size", "300",
+    "--data.validation_size", "50", "--data.test_size", "50",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder_with_a_tiny_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(classifier.NETWORKS, "tiny", Tiny)
+
+
+def test_help_names_every_command_and_loads_nothing_heavy():
+    script = (
+        "import sys; from s12lib.cli import main, parser_for, OTHERS; main(['--help']); main(['fit', '--help']);"
+        "[parser_for(command).format_help() for command in OTHERS];"
+        "sys.exit(bool({'torch', 'numpy', 'pytorch_lightning', 'PIL'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert all(f"  {command} " in run.stdout for command in LIGHTNING | OTHERS)
+
+
+@pytest.mark.parametrize("command", [*LIGHTNING, *OTHERS])
+def test_every_command_shows_an_example(command, capsys):
+    with suppress(SystemExit):
+        main([command, "--help"])
+    assert f"Example: s12 {command}" in capsys.readouterr().out
+
+
+def refusal(arguments, capsys):
+    """What stderr says when the command refuses with status 2."""
+    with pytest.raises(SystemExit) as exit:
+        main([str(argument) for argument in arguments])
+    assert exit.value.code == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("s12: ")]
+    assert len(said) == 1
+    return said[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["frobnicate"], "no command 'frobnicate'"),
+        (["fit", "--config", SMOKE, "--model.foo", "3"], "model.foo"),
+        (["fit", "--config", SMOKE, "--trainer.max_epochs", "-3"], "max_epochs must be at least 1"),
+        (["fit", "--config", SMOKE, "--trainer.max_epochs", "many"], "max_epochs"),
+        (["fit", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["fit", "--config", SMOKE, "--model.network", "vgg"], "network must be one of"),
+        (["fit", "--config", SMOKE, "--data", "MNIST"], "MNIST"),
+        (["fit", "--config", SMOKE, "--data.batch_size", "0"], "batch_size"),
+        (["fit", "--config", SMOKE, "--data.flip", "sideways"], "flip must be"),
+        (["fit", "--config", SMOKE, "--model.lr", "-1"], "lr must be"),
+        (["fit", "--config", SMOKE, "--ckpt_path", "missing.ckpt"], "missing.ckpt"),
+        (["test", "--config", SMOKE], "which weights"),
+        (["test", "--config", SMOKE, "--ckpt_path", "last"], "train first"),
+        (["predict", "poem.png"], "not a picture"),
+        (["predict", "nowhere.png"], "no file nowhere.png"),
+        (["predict", "poem.png", "--top", "11"], "--top"),
+        (["predict"], "IMAGE"),
+        (["pack", "poem.png", "--out", "x.safetensors"], "poem.png"),
+        (["pack", "poem.png", "--out", "x.bin"], ".safetensors"),
+        (["data", "--from", "poem.png"], "poem.png"),
+    ],
+)
+def test_a_wrong_input_gets_one_sentence_and_status_2(arguments, words, capsys):
+    Path("poem.png").write_text("Roses are red.\n")
+    assert words in refusal(arguments, capsys)
+
+
+class Code:
+    def __reduce__(self):
+        return os.system, ("touch ran",)
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+@pytest.mark.parametrize("damage", ["code", "truncated", "another network"])
+def test_a_checkpoint_that_cannot_be_trusted_is_refused(command, damage, capsys):
+    path = Path("bad.ckpt")
+    if damage == "code":
+        path.write_bytes(pickle.dumps(Code()))
+    elif damage == "truncated":
+        torch.save({"state_dict": {"a": torch.zeros(1000)}}, path)
+        path.write_bytes(path.read_bytes()[:500])
+    else:
+        run = {"dataset": "Shapes"}
+        content = {"state_dict": {"other.weight": torch.zeros(3)}, "run": run, "pytorch-lightning_version": "2.6.6"}
+        torch.save(content | {"loops": {}, "epoch": 0, "global_step": 0, "callbacks": {}, "optimizer_states": []}, path)
+    assert refusal([command, "--config", SMOKE, *SMALL, "--ckpt_path", path], capsys)
+    assert not Path("ran").exists()
+
+
+def test_a_smoke_run_is_trained_validated_tested_and_recorded(capsys):
+    main(["fit", "--config", SMOKE, *SMALL])
+    run = Path("runs/smoke-seed0")
+    assert {path.name for path in run.iterdir()} >= {"last.ckpt", "best.ckpt", "metrics.csv", "tensorboard"}
+    main(["validate", "--config", SMOKE, *SMALL, "--ckpt_path", "last"])
+    for _ in range(2):
+        main(["test", "--config", SMOKE, *SMALL, "--ckpt_path", "last"])
+    (path,) = Path("results").iterdir()
+    result = json.loads(path.read_text())
+    assert result["dataset"] == "Shapes"
+    assert result["train_images"] == 300
+    assert result["seed"] == 0
+    assert len(result["looks"]) == 2
+    assert result["images_per_second"] > 0
+    assert set(result["versions"]) >= {"python", "torch", "pytorch-lightning"}
+    assert all(0 <= result[key] <= 1 for key in ("test_accuracy", "test_accuracy_tta", "train_accuracy"))
+    main(["results"])
+    assert "Looks at a test set so far: 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_resolves_and_names_only_known_fields(recipe, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["fit", "--config", str(recipe), "--print_config"])
+    assert exit.value.code == 0
+    resolved = yaml.safe_load(capsys.readouterr().out)
+    written = yaml.safe_load(recipe.read_text())
+    assert resolved["trainer"]["max_epochs"] == written["trainer"]["max_epochs"]
+    assert resolved["model"] | written["model"] == resolved["model"]
+    assert resolved["data"]["init_args"] | written["data"]["init_args"] == resolved["data"]["init_args"]
+
+
+@pytest.mark.parametrize("name", ["fast", "page24", "long"])
+def test_the_measured_recipes_train_on_all_50000_images_and_end_on_schedule(name):
+    recipe = yaml.safe_load((ROOT / f"recipes/{name}.yaml").read_text())
+    assert recipe["data"]["init_args"]["validation_size"] == 0
+    assert recipe["trainer"]["max_epochs"] == {"fast": 11, "page24": 24, "long": 80}[name]
+
+
+@pytest.mark.parametrize("name", ["fast", "page24", "long"])
+def test_the_measured_recipes_run(name, real_cifar10):
+    recipe = str(ROOT / f"recipes/{name}.yaml")
+    few = ["--trainer.limit_train_batches", "2", "--trainer.max_epochs", "2", "--model.network", "tiny"]
+    main(["fit", "--config", recipe, *few, "--data.data_dir", str(real_cifar10.parent), "--trainer.accelerator", "cpu"])
+    assert Path(f"runs/{name}-seed0/last.ckpt").exists()
+
+
+def test_predict_prints_the_top_classes_of_each_picture(capsys):
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(name)
+    main(["predict", "a.png", "b.png", "--top", "2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["a.png", "b.png"]
+    assert all(line.count("%") == 2 for line in lines)

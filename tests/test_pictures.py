@@ -1,0 +1,139 @@
+"""Any picture file becomes the same 32×32 RGB array, whatever its size, mode or orientation."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s12lib import pictures
+from s12lib.pictures import PictureError, open_picture, read_picture, to_32x32
+
+
+@pytest.fixture
+def scene():
+    """A picture without any symmetry, 48 wide and 40 high."""
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)).resize((48, 40), Image.Resampling.NEAREST)
+
+
+def test_a_32x32_picture_is_left_as_it_is():
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    assert (to_32x32(Image.fromarray(image)) == image).all()
+
+
+def test_shrinking_averages_areas():
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    areas = image.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(to_32x32(Image.fromarray(image)) - areas).max() <= 1
+
+
+def test_a_wide_picture_loses_its_sides_and_a_tall_one_its_ends():
+    image = np.zeros((32, 96, 3), np.uint8)
+    image[:, 32:64] = 200
+    assert (to_32x32(Image.fromarray(image)) == 200).all()
+    assert (to_32x32(Image.fromarray(image.transpose(1, 0, 2))) == 200).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_taken_at_any_angle_gives_the_upright_answer(scene, orientation, tmp_path):
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    stored = scene if orientation == 1 else scene.transpose(undo[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "photo.png", exif=exif)
+    assert (read_picture(tmp_path / "photo.png") == to_32x32(scene)).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "I;16", "I", "PA"])
+def test_every_mode_becomes_rgb(mode):
+    picture = Image.new("L", (40, 40), 255).convert(mode) if mode != "I;16" else Image.fromarray(
+        np.full((40, 40), 65535, np.uint16)
+    )  # fmt: skip
+    image = to_32x32(picture if mode != "I" else Image.fromarray(np.full((40, 40), 65535, np.int32)))
+    assert image.shape == (32, 32, 3)
+    assert image.dtype == np.uint8
+    assert (image == 255).all()
+
+
+def test_transparency_is_flattened_onto_white():
+    picture = Image.new("RGBA", (32, 32), (255, 0, 0, 0))
+    picture.paste((0, 0, 255, 255), (0, 0, 16, 32))
+    image = to_32x32(picture)
+    assert (image[:, :16] == (0, 0, 255)).all()
+    assert (image[:, 16:] == 255).all()
+
+
+def test_colours_keep_their_order():
+    assert (to_32x32(Image.new("RGB", (50, 50), (250, 100, 5))) == (250, 100, 5)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (4000, 3000)])
+def test_extreme_sizes_are_taken(size, tmp_path):
+    Image.new("RGB", size, (9, 8, 7)).save(tmp_path / "picture.png")
+    assert (read_picture(tmp_path / "picture.png") == (9, 8, 7)).all()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_an_animation_shows_its_first_frame(kind, tmp_path):
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    path = tmp_path / f"moving.{kind.lower()}"
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], lossless=True)
+    assert (read_picture(path) == (255, 0, 0)).all()
+
+
+def png_that_declares(width, height):
+    """A PNG of a few bytes whose header promises a huge picture."""
+    import struct
+    import zlib
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def encoded(kind):
+    buffer = io.BytesIO()
+    Image.effect_noise((200, 200), 80).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.png", b"", "not a picture"),
+        ("text.png", b"I am a poem.\n" * 40, "not a picture"),
+        ("cut.jpg", encoded("JPEG")[:2000], "damaged or cut short"),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        ("paper.pdf", b"%PDF-1.4\n%%EOF", "not a picture"),
+        ("scan.tiff", encoded("TIFF"), "not a picture"),
+        ("sky.fits", b"SIMPLE  =                    T" + b" " * 2850, "not a picture"),
+        ("bomb.png", png_that_declares(50_000, 50_000), "million"),
+    ],
+)
+def test_what_is_no_usable_picture_is_refused_in_one_sentence(name, content, words, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(PictureError, match=words) as refusal:
+        open_picture(path)
+    assert name in str(refusal.value)
+    assert str(tmp_path) not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_over_the_size_limit_is_refused_before_it_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "MAX_BYTES", 10)
+    (tmp_path / "big.png").write_bytes(encoded("PNG"))
+    with pytest.raises(PictureError, match="larger than"):
+        open_picture(tmp_path / "big.png")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(PictureError, match=r"no file nowhere\.png"):
+        open_picture(tmp_path / "nowhere.png")

@@ -1,0 +1,223 @@
+"""Weights on disk are what their card says, or they are refused."""
+
+import hashlib
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import s12lib
+from s12lib.augment import normalize
+from s12lib.callbacks import CheckpointError
+from s12lib.datamodule import CIFAR10, Shapes
+from s12lib.model import PageResNet
+from s12lib.pretrained import WeightsError, load_card, load_pretrained, load_weights, measure, pack, predict
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A checkpoint as `s12 fit` leaves it, of a network whose BatchNorm statistics need float32."""
+    torch.manual_seed(0)
+    network = PageResNet(logit_scale=0.0625)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2).mul_(1e5)
+    run = {
+        "recipe": "fast", "recipe_hash": "abc", "seed": 0, "dataset": "Shapes", "train_images": 10,
+        "train_fingerprint": "f", "epochs_trained": 1, "commit": None,
+    }  # fmt: skip
+    hyper_parameters = {"network": "page_resnet", "num_classes": 10, "logit_scale": 0.0625}
+    state = {f"network.{key}": value for key, value in network.state_dict().items()} | {"whitening": torch.eye(27)}
+    path = tmp_path / "last.ckpt"
+    torch.save({"state_dict": state, "hyper_parameters": hyper_parameters, "run": run}, path)
+    return path, network
+
+
+def test_packing_halves_weights_and_keeps_the_statistics(checkpoint, tmp_path):
+    path, network = checkpoint
+    out = tmp_path / "packed.safetensors"
+    card = pack(path, out)
+    stored = load_file(out)
+    for key, value in network.state_dict().items():
+        exact = "running_" in key or "num_batches" in key
+        assert stored[key].dtype == (value.dtype if exact else torch.float16)
+        assert torch.equal(stored[key], value if exact else value.half())
+    assert card["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert card["architecture"]["parameters"] == 6_573_120
+    assert card["test_accuracy"] is None
+    assert 13e6 < out.stat().st_size < 13.5e6
+
+
+def test_packed_weights_load_as_a_float32_network_in_eval_mode(checkpoint, tmp_path):
+    out = tmp_path / "packed.safetensors"
+    pack(checkpoint[0], out)
+    network = load_weights(out)
+    assert not any(module.training for module in network.modules())
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+    assert network.logit_scale == 0.0625
+
+
+def test_the_card_holds_the_accuracy_of_the_saved_file(checkpoint, tmp_path):
+    data = Shapes(train_size=10, validation_size=10, test_size=60)
+    data.setup()
+    out = tmp_path / "packed.safetensors"
+    card = pack(checkpoint[0], out, data.splits["test"])
+    remeasured = measure(load_weights(out), data.splits["test"].images, data.splits["test"].labels)
+    assert (card["test_accuracy"], card["test_accuracy_tta"]) == tuple(remeasured.values())
+
+
+def test_weights_of_another_network_are_not_packed(checkpoint, tmp_path):
+    content = torch.load(checkpoint[0], weights_only=True)
+    content["state_dict"].pop("network.head.2.weight")
+    torch.save(content, checkpoint[0])
+    with pytest.raises(CheckpointError, match="another network"):
+        pack(checkpoint[0], tmp_path / "packed.safetensors")
+    assert not (tmp_path / "packed.safetensors").exists()
+
+
+class Code:
+    """Unpickling this would run a command."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_a_pickle_with_code_is_refused_and_the_code_does_not_run(tmp_path):
+    marker = tmp_path / "ran"
+    for name, content in (("a.ckpt", pickle.dumps(Code(marker))), ("b.ckpt", None)):
+        if content is None:
+            torch.save({"state_dict": Code(marker)}, tmp_path / name)
+        else:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(CheckpointError):
+            pack(tmp_path / name, tmp_path / "packed.safetensors")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("damage", ["flipped bit", "truncated", "missing", "no card", "card is no JSON"])
+def test_damaged_weights_are_refused_in_one_sentence(damage, checkpoint, tmp_path):
+    out = tmp_path / "packed.safetensors"
+    pack(checkpoint[0], out)
+    content = bytearray(out.read_bytes())
+    if damage == "flipped bit":
+        content[-1] ^= 1
+        out.write_bytes(content)
+    elif damage == "truncated":
+        out.write_bytes(content[:1000])
+    elif damage == "missing":
+        out.unlink()
+    elif damage == "no card":
+        out.with_suffix(".json").unlink()
+    else:
+        out.with_suffix(".json").write_text("{")
+    with pytest.raises(WeightsError, match=r"packed\.safetensors"):
+        load_weights(out)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match="page_resnet_shapes"):
+        load_pretrained("resnet50")
+
+
+@pytest.mark.parametrize("name", ["page_resnet_cifar10", "page_resnet_shapes"])
+def test_the_weights_in_the_package_match_their_cards(name):
+    card, network = load_card(name), load_pretrained(name)
+    assert isinstance(network, s12lib.PageResNet)
+    assert not network.training
+    assert card["name"] == name
+    assert 0 < card["test_accuracy"] <= 1
+    assert card["licence"] == "MIT"
+    assert card["intended_use"]
+
+
+def test_the_shapes_weights_pass_95_percent_on_unseen_shapes():
+    data = Shapes(train_size=10, validation_size=10, test_size=500)
+    data.setup()
+    assert measure(load_pretrained("page_resnet_shapes"), *data.splits["test"][:2])["accuracy"] > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["page_resnet_cifar10", "page_resnet_shapes"])
+def test_the_accuracy_on_the_card_is_measured_again(name, real_cifar10):
+    data = CIFAR10(str(real_cifar10.parent)) if name.endswith("cifar10") else Shapes(train_size=10, validation_size=10)
+    data.setup()
+    again = measure(load_pretrained(name), *data.splits["test"][:2])
+    card = load_card(name)
+    assert abs(again["accuracy"] - card["test_accuracy"]) <= 0.0005
+    assert abs(again["accuracy_tta"] - card["test_accuracy_tta"]) <= 0.0005
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return PageResNet()
+
+
+def some_images(count=3):
+    return np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+
+
+def test_predict_gives_probabilities_and_leaves_the_model_as_it_was(network):
+    network.train()
+    network.layer1.eval()
+    modes = [module.training for module in network.modules()]
+    statistics = network.prep[1].running_mean.clone()
+    probabilities = predict(network, some_images())
+    assert probabilities.shape == (3, 10)
+    assert probabilities.dtype == torch.float32
+    assert torch.allclose(probabilities.sum(1), torch.ones(3))
+    assert [module.training for module in network.modules()] == modes
+    assert torch.equal(network.prep[1].running_mean, statistics)
+    assert not any(module._forward_hooks for module in network.modules())
+    assert torch.is_grad_enabled()
+    assert not probabilities.requires_grad
+
+
+def test_predict_restores_the_modes_after_an_error(network):
+    network.train()
+    network.head.register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        predict(network, some_images())
+    assert all(module.training for module in network.modules())
+
+
+def test_predict_takes_one_picture_arrays_and_tensors_alike(network):
+    images = some_images(2)
+    both = predict(network, images)
+    assert torch.allclose(predict(network, images[0]), both[:1], atol=1e-5)
+    assert torch.equal(predict(network, torch.from_numpy(images)), both)
+    assert torch.allclose(predict(network, images, chunk=1), both, atol=1e-5)
+
+
+def test_training_and_prediction_normalise_alike(network):
+    images = some_images()
+    with torch.no_grad():
+        by_hand = network.eval()(normalize(images)).softmax(1)
+    assert torch.allclose(predict(network, images), by_hand, atol=1e-6)
+
+
+def test_measure_equals_two_explicit_passes(network):
+    images, labels = torch.from_numpy(some_images(20)), torch.arange(20) % 10
+    network.eval()
+    with torch.no_grad():
+        plain, mirrored = (network(normalize(x)) for x in (images, images.flip(2)))
+    measured = measure(network, images, labels)
+    assert measured["accuracy"] == pytest.approx((plain.argmax(1) == labels).float().mean().item())
+    assert measured["accuracy_tta"] == pytest.approx(((plain + mirrored).argmax(1) == labels).float().mean().item())
+
+
+@pytest.mark.parametrize(
+    ("images", "error"),
+    [(np.zeros((2, 32, 32, 3), np.float32), TypeError), (np.zeros((2, 3, 32, 32), np.uint8), ValueError)],
+)
+def test_predict_refuses_other_pictures(network, images, error):
+    with pytest.raises(error, match="images"):
+        predict(network, images)

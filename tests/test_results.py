@@ -1,0 +1,108 @@
+"""The table says what the JSON files say, and the book and README say what the table says."""
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from s12lib import results
+from s12lib.provenance import recipe_hash
+
+ROOT = Path(__file__).parent.parent
+RUN = {
+    "recipe": "fast", "recipe_hash": "abc", "seed": 0, "dataset": "CIFAR-10", "train_images": 50_000,
+    "epochs_trained": 11, "config": {"max_epochs": 11},
+}  # fmt: skip
+METRICS = {"test_accuracy": 0.9375, "test_accuracy_tta": 0.94, "train_accuracy": 0.975}
+
+
+def row(text, recipe):
+    return next(line for line in text.splitlines() if line.startswith(f"| **{recipe}**"))
+
+
+def test_the_table_gives_n_mean_and_standard_deviation(tmp_path):
+    accuracies = [0.93, 0.94, 0.945]
+    for seed, accuracy in enumerate(accuracies):
+        results.record(RUN | {"seed": seed}, METRICS | {"test_accuracy": accuracy}, f"{seed}" * 64, tmp_path)
+    mean, deviation = 100 * statistics.mean(accuracies), 100 * statistics.stdev(accuracies)
+    assert f"| 11 | 3 | {mean:.2f} ± {deviation:.2f} | 94.00 ± 0.00 | 97.50 ± 0.00 |" in row(
+        results.table(tmp_path), "fast"
+    )
+
+
+def test_recipes_of_different_hash_are_not_averaged(tmp_path):
+    results.record(RUN, METRICS, "a" * 64, tmp_path)
+    results.record(RUN | {"recipe_hash": "def", "seed": 1}, METRICS, "b" * 64, tmp_path)
+    assert sum(line.startswith("| **fast**") for line in results.table(tmp_path).splitlines()) == 2
+
+
+@pytest.mark.parametrize("change", [{"train_images": 45_000}, {"epochs_trained": 10}])
+def test_a_run_that_did_not_train_on_everything_to_the_end_is_no_row(change, tmp_path):
+    results.record(RUN | change, METRICS, "a" * 64, tmp_path)
+    assert "**fast**" not in results.table(tmp_path)
+    assert "Looks at a test set so far: 1" in results.table(tmp_path)
+
+
+def test_every_look_at_the_test_set_is_on_record(tmp_path):
+    for _ in range(3):
+        path = results.record(RUN, METRICS, "a" * 64, tmp_path)
+    assert len(json.loads(path.read_text())["looks"]) == 3
+    assert "so far: 3, over 1 runs" in results.table(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["dataset", "test_accuracy", "recipe_hash", "looks"])
+def test_a_result_that_lacks_a_field_is_refused_by_name(missing, tmp_path):
+    path = results.record(RUN, METRICS, "a" * 64, tmp_path)
+    result = json.loads(path.read_text())
+    del result[missing]
+    path.write_text(json.dumps(result))
+    with pytest.raises(results.ResultsError, match=missing):
+        results.table(tmp_path)
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(results.ResultsError, match=r"broken\.json"):
+        results.table(tmp_path)
+
+
+def test_writing_fills_the_part_between_the_markers_and_nothing_else(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+    results.record(RUN, METRICS, "a" * 64, tmp_path / "results")
+    assert results.write(tmp_path / "results", tmp_path) == [readme]
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    assert "**fast**" in text
+    assert results.write(tmp_path / "results", tmp_path) == []
+
+
+def test_a_text_without_markers_is_refused():
+    with pytest.raises(results.ResultsError, match="markers"):
+        results.fill("nothing here", "table")
+
+
+@pytest.mark.parametrize("target", results.TARGETS)
+def test_the_book_and_readme_show_the_table_of_the_stored_results(target):
+    text = (ROOT / target).read_text()
+    assert text == results.fill(text, results.table(ROOT / "results"))
+
+
+def test_every_stored_result_names_its_dataset_and_hashes_to_its_recipe():
+    stored = sorted((ROOT / "results").glob("*.json"))
+    assert stored
+    for path in stored:
+        result = results.read(path)
+        assert result["dataset"] in ("CIFAR-10", "Shapes")
+        assert result["recipe_hash"] == recipe_hash(result["config"])
+
+
+def test_the_hash_of_a_recipe_ignores_seed_and_machine_but_no_lever():
+    config = {"model": {"lr": 1.0}, "data": {"class": "CIFAR10", "seed": 0, "data_dir": None}, "max_epochs": 11}
+    same = config | {"data": {"class": "CIFAR10", "seed": 3, "data_dir": "elsewhere"}}
+    assert recipe_hash(same) == recipe_hash(config)
+    assert recipe_hash(config | {"max_epochs": 12}) != recipe_hash(config)
+    assert recipe_hash(config | {"model": {"lr": 0.9}}) != recipe_hash(config)

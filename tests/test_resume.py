@@ -1,0 +1,125 @@
+"""A training run survives `kill -9` at any moment, and goes on as if nothing had happened."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).parent
+STEPS_AN_EPOCH, EPOCHS = 8, 4
+RECIPE = [
+    "fit", "--config", str(HERE.parent / "recipes/smoke.yaml"), "--ckpt_path", "last", "--model.network", "tiny",
+    "--trainer.max_epochs", str(EPOCHS), "--trainer.accelerator", "cpu", "--data.batch_size", "16",
+    "--data.train_size", str(16 * STEPS_AN_EPOCH + 5), "--data.validation_size", "20",
+]  # fmt: skip
+
+
+def fit(folder, *more, **environment):
+    """Run `s12 fit` in ``folder`` in a process of its own."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, str(HERE / "run_s12.py"), *RECIPE, "--run_dir", "run", *more]
+    environment = os.environ | {"S12_SAMPLES": str(folder / "samples"), "OMP_NUM_THREADS": "1"} | environment
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+
+
+def weights(folder):
+    return torch.load(folder / "run/last.ckpt", weights_only=True)["state_dict"]
+
+
+def learning_rates(folder):
+    with open(folder / "run/metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {int(row["step"]): row["lr-SGD/pg1"] for row in rows if row["lr-SGD/pg1"]}
+
+
+def samples(folder):
+    """The batches of each epoch as they were drawn the last time."""
+    epochs = {}
+    for line in (folder / "samples").read_text().splitlines():
+        _, epoch, batch = line.split()
+        epochs.setdefault(int(epoch), []).append(batch)
+    return {epoch: batches[-STEPS_AN_EPOCH:] for epoch, batches in epochs.items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run = fit(folder)
+    assert run.returncode == 0, run.stderr
+    assert "starting afresh" in run.stdout + run.stderr
+    return folder
+
+
+def assert_the_same(folder, undisturbed):
+    ours, theirs = weights(folder), weights(undisturbed)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert learning_rates(folder) == learning_rates(undisturbed)
+    assert samples(folder) == samples(undisturbed)
+
+
+def assert_killed_run_ends_alike(folder, undisturbed, *moments):
+    for moment in moments:
+        assert fit(folder, S12_KILL=moment).returncode == -signal.SIGKILL
+    final = fit(folder)
+    assert final.returncode == 0, final.stderr
+    assert_the_same(folder, undisturbed)
+    return final.stdout + final.stderr
+
+
+def test_a_run_killed_between_checkpoints_ends_with_the_same_weights(undisturbed, tmp_path):
+    moment = random.Random(0).randrange(STEPS_AN_EPOCH + 1, STEPS_AN_EPOCH * EPOCHS)
+    said = assert_killed_run_ends_alike(tmp_path, undisturbed, f"step:{moment}")
+    assert "Going on from" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_run_killed_twice_at_random_moments_ends_with_the_same_weights(seed, undisturbed, tmp_path):
+    moments = sorted(random.Random(seed).sample(range(STEPS_AN_EPOCH + 1, STEPS_AN_EPOCH * EPOCHS), 2))
+    assert_killed_run_ends_alike(tmp_path, undisturbed, *(f"step:{moment}" for moment in moments))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [3, 4])
+def test_a_run_killed_while_a_checkpoint_is_written_ends_with_the_same_weights(number, undisturbed, tmp_path):
+    assert_killed_run_ends_alike(tmp_path, undisturbed, f"save:{number}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["step:3", "save:1"])
+def test_a_run_killed_before_its_first_checkpoint_says_that_it_starts_afresh(moment, undisturbed, tmp_path):
+    assert "starting afresh" in assert_killed_run_ends_alike(tmp_path, undisturbed, moment)
+
+
+@pytest.mark.slow
+def test_a_loss_that_becomes_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    run = fit(tmp_path, S12_NAN=str(2 * STEPS_AN_EPOCH + 3))
+    assert run.returncode == 2
+    assert "the loss was nan at step 20" in run.stderr
+    assert "last.ckpt" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
+
+
+@pytest.mark.slow
+def test_two_processes_share_an_epoch_without_seeing_an_image_twice(tmp_path):
+    run = fit(tmp_path, "--trainer.devices", "2", "--trainer.strategy", "ddp")
+    assert run.returncode == 0, run.stderr
+    assert "on each of 2 device(s); 5 of 133 images" in run.stdout + run.stderr
+    lines = [line.split() for line in (tmp_path / "samples").read_text().splitlines()]
+    for epoch in range(EPOCHS):
+        batches = [(rank, batch.split(",")) for rank, e, batch in lines if int(e) == epoch]
+        images = [image for _, batch in batches for image in batch]
+        assert len(images) == len(set(images)) == 16 * STEPS_AN_EPOCH
+        steps = [sum(rank == r for rank, _ in batches) for r in "01"]
+        assert steps == [STEPS_AN_EPOCH // 2] * 2
+    with open(tmp_path / "run/metrics.csv", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert float(last["validation_accuracy"]) * 20 == pytest.approx(round(float(last["validation_accuracy"]) * 20))
