@@ -8,7 +8,7 @@ _HOME = {
     "datamodule": ["CIFAR10", "Shapes"],
     "cifar10": ["CLASSES"],
     "augment": ["MEAN", "STD", "normalize"],
-    "pretrained": ["load_pretrained", "predict"],
+    "pretrained": ["load_card", "load_curve", "load_pretrained", "predict"],
     "explain": ["gradcam"],
     "exercises": ["check", "use"],
 }

@@ -1,5 +1,6 @@
 """Weights on disk: a safetensors file, in which no code can hide, and a card that says how they came about."""
 
+import csv
 import hashlib
 import json
 import os
@@ -50,6 +51,12 @@ def available() -> list[str]:
 def load_card(name: str = "page_resnet_cifar10") -> dict[str, Any]:
     """The card of weights that come with the package: architecture, recipe, dataset, accuracies, hash, licence."""
     return json.loads((WEIGHTS_DIR / f"{name}.json").read_text())
+
+
+def load_curve(name: str = "page_resnet_cifar10") -> list[dict[str, str]]:
+    """The rows of the ``metrics.csv`` that the run wrote while it trained the weights called ``name``."""
+    with open(WEIGHTS_DIR / f"{name}.csv", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def load_weights(path: Path) -> PageResNet:
@@ -132,7 +139,9 @@ def network_weights(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def pack(checkpoint_path: Path, out: Path, test: Split | None = None) -> dict[str, Any]:
-    """Turn a checkpoint into float16 safetensors at ``out`` and a card at ``out`` with the ending ``.json``.
+    """Turn a checkpoint into float16 safetensors at ``out`` and a card beside it, with the ending ``.json``.
+
+    The run's ``metrics.csv``, if it lies beside the checkpoint, comes along as the recorded curve, ending ``.csv``.
 
     BatchNorm's statistics stay float32. The accuracies on the card are those of the saved file, in float32, on
     ``test``, the test split of the run's dataset; without it they are None. Returns the card. Raises CheckpointError.
@@ -150,7 +159,10 @@ def pack(checkpoint_path: Path, out: Path, test: Split | None = None) -> dict[st
     except RuntimeError as error:
         raise CheckpointError(f"{checkpoint_path} holds the weights of another network than PageResNet.") from error
 
-    compact = {key: value.contiguous() if keeps_float32(key) else value.half() for key, value in weights.items()}
+    compact = {
+        key: (value if keeps_float32(key) else value.half()).contiguous()  # safetensors refuses channels_last
+        for key, value in weights.items()
+    }
     content = save(compact)
     card = {
         "name": out.stem,
@@ -168,8 +180,12 @@ def pack(checkpoint_path: Path, out: Path, test: Split | None = None) -> dict[st
     if test is not None:
         network.load_state_dict({key: value.float() for key, value in compact.items()})
         card |= {f"test_{name}": value for name, value in measure(network, test.images, test.labels).items()}
+    files = {out: content, out.with_suffix(".json"): (json.dumps(card, indent=2) + "\n").encode()}
+    curve = checkpoint_path.parent / "metrics.csv"
+    if curve.exists():
+        files[out.with_suffix(".csv")] = curve.read_bytes()
     out.parent.mkdir(parents=True, exist_ok=True)
-    for path, data in ((out, content), (out.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())):
+    for path, data in files.items():
         partial = path.with_name(path.name + ".part")
         partial.write_bytes(data)
         os.replace(partial, path)

@@ -22,7 +22,7 @@ from s12lib.pretrained import WeightsError, load_card, load_pretrained, load_wei
 def checkpoint(tmp_path):
     """A checkpoint as `s12 fit` leaves it, of a network whose BatchNorm statistics need float32."""
     torch.manual_seed(0)
-    network = PageResNet(logit_scale=0.0625)
+    network = PageResNet(logit_scale=0.0625).to(memory_format=torch.channels_last)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_()

@@ -1,0 +1,236 @@
+"""How fast things are on this machine: ratios of two things run in turn, with a control. `make bench` runs it.
+
+Absolute times on a shared machine say little; the ratio of two things timed one right after the other says more. Every
+row is the median (min–max) of such ratios. The control is a thing against itself: as far as it strays from 1, nothing
+else in the table can be trusted.
+"""
+
+import argparse
+import logging
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision.transforms import v2
+
+from s12lib import provenance
+from s12lib.augment import MEAN, STD, Augmentation, BatchLoader, normalize
+from s12lib.classifier import Classifier
+from s12lib.explain import gradcam
+from s12lib.model import PageResNet
+
+STEP_FLOP = 6 * 379_261_952 - 2 * 1_769_472
+"""A training step's arithmetic an image: forward, and backward to weights and inputs, but not to the pictures."""
+
+Timed = Callable[[], float]
+
+
+def timed(work: Callable[[], object]) -> Timed:
+    """A function that runs ``work`` and returns its seconds, waiting for the GPU where there is one."""
+    synchronize = torch.cuda.synchronize if torch.cuda.is_available() else int
+
+    def run() -> float:
+        synchronize()
+        start = time.perf_counter()
+        work()
+        synchronize()
+        return time.perf_counter() - start
+
+    return run
+
+
+def ratios(a: Timed, b: Timed, rounds: int) -> list[float]:
+    """Seconds of a ÷ seconds of b, in turn, after a warm-up of each; who goes first changes from round to round."""
+    a(), b()
+    found = []
+    for number in range(rounds):
+        if number % 2:
+            time_b, time_a = b(), a()
+        else:
+            time_a, time_b = a(), b()
+        found.append(time_a / time_b)
+    return found
+
+
+def row(name: str, values: list[float], goal: str) -> str:
+    return f"| {name} | {statistics.median(values):.3g} ({min(values):.3g}–{max(values):.3g}) | {goal} |"
+
+
+class StepClock(pl.Callback):
+    """The seconds from Lightning's first training step to the end of its last, without the set-up."""
+
+    start = seconds = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.seconds = time.perf_counter() - self.start
+
+
+class OneByOne(TensorDataset):
+    """Images that torchvision augments one at a time, as in most published code for this exercise."""
+
+    transform = v2.Compose(
+        [
+            v2.RandomCrop(32, padding=4, padding_mode="reflect"),
+            v2.RandomHorizontalFlip(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(MEAN, STD),
+            v2.RandomErasing(p=1, scale=(1 / 16, 1 / 16), ratio=(1, 1)),
+        ]
+    )
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        image, label = super().__getitem__(index)
+        return self.transform(image), label
+
+
+class Bench:
+    """One batch size, one number of steps, and the things that are compared."""
+
+    def __init__(self, batch_size: int, steps: int) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.batch_size, self.count = batch_size, batch_size * steps
+        images = np.random.default_rng(0).integers(0, 256, (self.count, 32, 32, 3), dtype=np.uint8)
+        self.images, self.labels = torch.from_numpy(images).to(self.device), torch.arange(self.count) % 10
+        self.labels = self.labels.to(self.device)
+        self.low = torch.float16 if provenance.best_precision() == "16-mixed" else torch.bfloat16
+
+    def loader(self) -> BatchLoader:
+        return BatchLoader(self.images, self.labels, self.batch_size, Augmentation(cutout=8))
+
+    def our_loader(self) -> None:
+        for _ in self.loader():
+            pass
+
+    def torchvision_loader(self) -> Callable[[], None]:
+        """The same augmentation image by image, with torchvision.transforms.v2 in a DataLoader with two workers."""
+        dataset = OneByOne(self.images.cpu().permute(0, 3, 1, 2), self.labels.cpu())
+        workers = DataLoader(dataset, self.batch_size, shuffle=True, num_workers=2, persistent_workers=True)
+
+        def drain() -> None:
+            for _ in workers:
+                pass
+
+        return drain
+
+    def bare_loop(self, fast: bool = True) -> Callable[[], None]:
+        """An epoch of plain training steps, in low precision and channels_last, or in float32."""
+        layout = torch.channels_last if fast else torch.contiguous_format
+        network = PageResNet().to(self.device).to(memory_format=layout)
+        optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, nesterov=True)
+
+        def epoch() -> None:
+            for images, labels in self.loader():
+                with torch.autocast(self.device.type, self.low, enabled=fast):
+                    loss = F.cross_entropy(network(images if fast else images.contiguous()), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+        return epoch
+
+    def lightning_loop(self) -> Timed:
+        """The same epoch by Lightning and the course's Classifier, whose levers are off as in the bare loop."""
+        quiet: Any = dict.fromkeys(
+            ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+        )
+        precision: Any = "16-mixed" if self.low == torch.float16 else "bf16-mixed"
+
+        def epoch() -> float:
+            clock = StepClock()
+            trainer = pl.Trainer(max_epochs=1, precision=precision, callbacks=[clock], **quiet)
+            trainer.fit(Classifier(whiten=False, ema_decay=0.0, freeze_bn_weight=False), self.loader())
+            return clock.seconds
+
+        return epoch
+
+    def matmul(self) -> Callable[[], None]:
+        a, b = (torch.randn(2048, 2048, device=self.device, dtype=self.low) for _ in range(2))
+
+        def multiply() -> None:
+            for _ in range(10):
+                a @ b
+
+        return multiply
+
+    def rows(self, rounds: int) -> list[str]:
+        step = timed(self.bare_loop())
+        fraction = self.count * STEP_FLOP / (10 * 2 * 2048**3)
+        network = PageResNet().to(self.device).eval()
+
+        def forward_backward() -> None:
+            network(normalize(self.images)).logsumexp(1).sum().backward()
+
+        def heatmaps() -> None:
+            gradcam(network, self.images)
+
+        low = str(self.low).removeprefix("torch.")
+        cam_name = f"{self.count} Grad-CAMs at layer3 ÷ forward and backward of the same images"
+        return [
+            row("control: a bare training loop ÷ itself", ratios(step, step, rounds), "1"),
+            row("Lightning's training step ÷ the bare loop's", ratios(self.lightning_loop(), step, rounds), "≤ 1.05"),
+            row("our loader ÷ the training step", ratios(timed(self.our_loader), step, rounds), "≤ 0.02"),
+            row(
+                f"float32 step ÷ {low} channels_last step",
+                ratios(timed(self.bare_loop(fast=False)), step, rounds),
+                "≥ 3",
+            ),
+            row(
+                f"FLOP/s of a training step ÷ those of a 2048³ {low} matmul",
+                [fraction * ratio for ratio in ratios(timed(self.matmul()), step, rounds)],
+                "≥ 0.15",
+            ),
+            row(
+                "torchvision.transforms.v2 in a DataLoader with 2 workers ÷ our loader",
+                ratios(timed(self.torchvision_loader()), timed(self.our_loader), rounds),
+                "> 1",
+            ),
+            row(cam_name, ratios(timed(heatmaps), timed(forward_backward), rounds), "≤ 2.5"),
+        ]
+
+
+def page(rows: list[str], arguments: str) -> str:
+    """The book's page of benchmarks."""
+    versions = ", ".join(f"{name} {number}" for name, number in provenance.versions().items())
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    table = "\n".join(["| ratio | median (min–max) | goal |", "|---|---|---|", *rows])
+    return f"""# Benchmarks
+
+Made by `make bench` (`python -m s12lib.bench {arguments}`) on {provenance.hardware()}; load average {load}; {versions}.
+Each row compares two things timed in turn in one run. The control is a thing against itself: it shows how far a ratio
+strays on this machine when there is nothing to see.
+
+{table}
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmarks, print the table, and write the page where ``--out`` says."""
+    parser = argparse.ArgumentParser(prog="python -m s12lib.bench", description="Time ratios, in turn, with a control.")
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=2, help="training steps a round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args(argv)
+    warnings.simplefilter("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    rows = Bench(options.batch_size, options.steps).rows(options.rounds)
+    text = page(rows, f"--batch-size {options.batch_size} --steps {options.steps} --rounds {options.rounds}")
+    print(text)
+    if options.out:
+        options.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""The benchmarks compare what they say, and write their page."""
+
+import pytest
+
+from s12lib import bench
+
+
+def test_ratios_alternate_and_divide_a_by_b():
+    calls = []
+
+    def clock(name, seconds):
+        return lambda: calls.append(name) or seconds
+
+    assert bench.ratios(clock("a", 3.0), clock("b", 1.5), rounds=4) == [2.0] * 4
+    assert calls == list("ab" + "ab" + "ba" + "ab" + "ba")
+
+
+def test_a_row_shows_median_and_range():
+    assert bench.row("x ÷ y", [1.0, 3.0, 2.0], "≤ 2") == "| x ÷ y | 2 (1–3) | ≤ 2 |"
+
+
+@pytest.mark.slow
+def test_the_benchmarks_run_and_write_their_page(tmp_path, capsys):
+    page = tmp_path / "benchmarks.md"
+    bench.main(["--batch-size", "16", "--steps", "1", "--rounds", "1", "--out", str(page)])
+    text = page.read_text()
+    assert text in capsys.readouterr().out
+    assert sum(line.startswith("| ") for line in text.splitlines()) == 8
+    assert "--batch-size 16 --steps 1 --rounds 1" in text
