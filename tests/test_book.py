@@ -246,6 +246,15 @@ def test_lessons_in_the_toc_are_linked_from_the_map():
             assert f"(../{source_of(page).relative_to(ROOT).as_posix()})" in introduction, f"{page} is not linked"
 
 
+def test_launch_button_opens_the_lesson_in_the_configured_repository(html):
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]
+    base = repository["url"].replace("https://github.com/", "https://colab.research.google.com/github/")
+    for page in PAGES:
+        if page.startswith("lessons/"):
+            link = f"{base}/blob/{repository['branch']}/{page}.ipynb"
+            assert link in (html / f"{page}.html").read_text("utf-8"), f"{page} has no button to {link}"
+
+
 def test_every_lesson_is_in_the_toc():
     lessons = sorted(path.with_suffix("").relative_to(ROOT).as_posix() for path in ROOT.glob("lessons/*.ipynb"))
     assert [page for page in PAGES if page.startswith("lessons/")] == lessons
