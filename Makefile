@@ -80,12 +80,38 @@ test: $(READY) ## run every check (at most 20 minutes on two cores)
 	$(PYTEST) -n 2 --dist loadgroup --cov=s12lib --cov-report=term
 	@$(MAKE) --no-print-directory test-lessons
 
-test-lessons: $(READY) ## make lessons/*.ipynb, with its outputs, from lessons/*.py (PROFILE=smoke for a quick try)
+test-lessons: $(READY) ## re-execute every lesson and compare what it prints
 ifeq ($(LESSONS),)
-	@echo "There are no lessons yet."
+	@echo "There are no lessons yet, so none was re-executed."
 else
-	S12_PROFILE=$(PROFILE) $(PY) lessons/build.py $(LESSONS)
+	S12_PROFILE=smoke $(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
+	  --timeout 600 $(LESSONS:.py=.ipynb)
 endif
+
+test-slow: $(READY) ## run the checks that take minutes each
+	$(PYTEST) -m slow --timeout 3600 --dist loadgroup -n 2
+
+bench: $(READY) ## measure how fast things are, on this machine
+	$(PY) -m s12lib.bench --out book/benchmarks.md
+
+# ---- using it --------------------------------------------------------------------------------------------------------
+
+train: $(READY) ## train the recipe `fast` on CIFAR-10, or on Shapes where CIFAR-10 is not to be had
+	@if $(BIN)/s12 data; then \
+	  $(BIN)/s12 fit --config recipes/fast.yaml; \
+	else \
+	  echo "CIFAR-10 is not to be had here: training on Shapes, the drawn pictures, instead. The accuracy will not be CIFAR-10's."; \
+	  $(BIN)/s12 fit --config recipes/fast.yaml --data Shapes; \
+	fi
+
+app: $(READY) ## open the app on http://127.0.0.1:7860 (PORT=... for another port)
+	$(BIN)/s12 app --port $(PORT)
+
+lab: $(READY) ## open the lessons in JupyterLab
+	$(PY) -m jupyter lab --notebook-dir .
+
+lessons: $(READY) ## make lessons/*.ipynb, with its outputs, from lessons/*.py (PROFILE=smoke for a quick try)
+	S12_PROFILE=$(PROFILE) $(PY) lessons/build.py $(LESSONS)
 
 # ---- keeping it ------------------------------------------------------------------------------------------------------
 
