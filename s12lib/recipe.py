@@ -49,6 +49,7 @@ class RecipeCLI(LightningCLI):
             ImageArrays,
             subclass_mode_data=True,
             save_config_callback=None,
+            auto_configure_optimizers=False,
             load_from_checkpoint_support=False,  # it would let a checkpoint name a function to be called
             seed_everything_default=0,
             parser_kwargs={"exit_on_error": False},
