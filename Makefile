@@ -121,8 +121,8 @@ lock: $(READY) ## pin every version anew within pyproject.toml's ranges (UPGRADE
 	   sed -nE 's/^([a-z0-9][a-z0-9._-]*==[^\]*[^ \]) *\\?$$/      - "\1"/p' requirements.lock; } > environment.yml.part
 	@mv environment.yml.part environment.yml
 
-address: $(READY) ## set the project's address everywhere: make address REPO=owner/name
-	@$(PY) book/address.py "$(REPO)"
+address: ## set the project's address everywhere: make address REPO=owner/name
+	@"$(PYTHON)" book/address.py "$(REPO)"
 
 clean: ## remove what was built; .venv, data and runs stay
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* build dist
