@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec
 
 import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import StrMethodFormatter
 
 STYLE = Path(__file__).with_name("course.mplstyle")
 WIDE, NARROW = 720, 480  # the only two widths
@@ -89,7 +93,7 @@ def _picture(figure: Figure, image: Any, left: int, top: int, side: int, **kwarg
 
 
 def _thousands(axes: Axes, which: str = "y") -> None:
-    getattr(axes, f"{which}axis").set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
+    getattr(axes, f"{which}axis").set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 @_styled
@@ -145,7 +149,7 @@ def histograms(panels: Mapping[str, tuple[Any, Any]], title: str, dataset: str, 
 def bars(values: Mapping[str, float], title: str, dataset: str, xlabel: str, form: str = "{:,.0f}") -> Drawing:
     """Horizontal bars, each with its number at its end."""
     figure, top = _canvas(WIDE, 34 * len(values) + 52, title, dataset)
-    axes = _panel(figure, 160, top, WIDE - 260, 34 * len(values))
+    axes = _panel(figure, 190, top, WIDE - 290, 34 * len(values))
     drawn = axes.barh(list(values), list(values.values()), color="#0072B2", height=0.7)
     axes.bar_label(drawn, [form.format(value) for value in values.values()], padding=4, size=12)
     axes.invert_yaxis()
@@ -249,7 +253,7 @@ def heatmap_gallery(
         text = f"{predicted[k]}, {probabilities[k]:.0%}\n(it is: {true[k]})"
         axes.text(0, -4 / side, text, transform=axes.transAxes, va="top", size=12, linespacing=1.3)
     scale = _panel(figure, WIDE - 80, top, 20, side)
-    figure.colorbar(ScalarMappable(mpl.colors.Normalize(0, 1)), cax=scale).set_label("heat", size=12)
+    figure.colorbar(ScalarMappable(Normalize(0, 1)), cax=scale).set_label("heat", size=12)
     told = "; ".join(f"{p} at {q:.0%}, truly {t}" for p, q, t in zip(predicted, probabilities, true, strict=True))
     return Drawing(figure, f"{title} ({dataset}) Pictures, each beside itself with a heatmap on it: {told}.")
 
@@ -287,9 +291,9 @@ def shape_walk(steps: Sequence[tuple[str, int, int, int]], title: str, dataset: 
     for k, (name, channels, side, parameters) in enumerate(steps):
         height, thickness = 14 + 5.2 * side, 6 + 3.4 * channels**0.5
         x, y = (k + 0.5) * pitch - thickness / 2, 190 - height / 2
-        axes.add_patch(mpl.patches.Rectangle((x, y), thickness, height, facecolor="#56B4E9", edgecolor=INK))
+        axes.add_patch(Rectangle((x, y), thickness, height, facecolor="#56B4E9", edgecolor=INK))
         shape = f"{channels}×{side}×{side}" if side > 1 else f"{channels}"
-        text = f"{name}\n{shape}\n{parameters:,}" if parameters else f"{name}\n{shape}"
-        axes.text((k + 0.5) * pitch, 82, text, ha="center", va="top", size=12, linespacing=1.35)
+        for line, text in enumerate((name, shape, f"{parameters:,}" if parameters else "")):
+            axes.text((k + 0.5) * pitch, 66 - 24 * line, text, ha="center", va="baseline", size=12)
     told = "; ".join(f"{n}: {c} channels of {s}×{s}, {p:,} parameters" for n, c, s, p in steps)
     return Drawing(figure, f"{title} ({dataset}) From left to right: {told}.")

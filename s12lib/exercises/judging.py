@@ -61,14 +61,15 @@ def verdict_on(exercise: Exercise, answer: Any) -> Verdict:
         torch.set_default_dtype(torch.float32)
         thread.start()
         thread.join(TIME_LIMIT)
-        if thread.is_alive():
+        finished = not thread.is_alive()
+        if not finished:
             _interrupt(thread)
     finally:
         torch.set_default_dtype(dtype)
         torch.set_rng_state(torch_rng)
         np.random.set_state(numpy_rng)  # noqa: NPY002
         random.setstate(python_rng)
-    if verdicts:
+    if finished:
         return verdicts[0]
     return Verdict(
         "TRY AGAIN",

@@ -1,0 +1,65 @@
+"""Make each lesson's notebook, with its outputs, from the .py file beside it: ``make lessons``.
+
+Alt text goes from each figure's output into its cell's metadata, where the book looks for it. The figure of a cell that
+is tagged ``goal`` is saved as ``images/NN_name.png``, the picture at the lesson's top.
+"""
+
+import base64
+import sys
+from pathlib import Path
+
+import jupytext
+import nbclient
+from nbformat import NotebookNode, v4, write
+
+METADATA = {
+    "jupytext": {"cell_metadata_filter": "tags,-all", "formats": "ipynb,py:percent"},
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def read_source(path: Path) -> NotebookNode:
+    """The notebook that a lesson's .py file stands for: no outputs, and the same ids every time."""
+    cells = []
+    for k, cell in enumerate(jupytext.read(path).cells):
+        new = v4.new_code_cell if cell.cell_type == "code" else v4.new_markdown_cell
+        metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        cells.append(new(cell.source, id=f"cell-{k:02d}", metadata=metadata))
+    return v4.new_notebook(cells=cells, metadata=METADATA)
+
+
+def images_of(cell: NotebookNode) -> list[NotebookNode]:
+    """The outputs of a cell that are pictures."""
+    return [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+
+
+def describe(cell: NotebookNode) -> None:
+    """Put the alt text and width of a cell's figure where the book looks for them. Raises ValueError without one."""
+    for output in images_of(cell):
+        told = output.metadata.get("image/png", {})
+        if not told.get("alt"):
+            raise ValueError(f"a figure without alt text: draw it with viz.show, in\n{cell.source}")
+        cell.metadata["mystnb"] = {"image": {"alt": told["alt"], "width": f"{told['width']}px"}}
+
+
+def build(path: Path) -> None:
+    """Execute one lesson and write its notebook; an error in a cell leaves the old one as it is."""
+    notebook = read_source(path)
+    resources = {"metadata": {"path": str(path.parent)}}
+    settings = {"timeout": 3600, "record_timing": False, "coalesce_streams": True}
+    nbclient.NotebookClient(notebook, resources=resources, **settings).execute()
+    for cell in notebook.cells:
+        describe(cell)
+        if "goal" in cell.metadata.get("tags", []):
+            picture = path.parent / "images" / f"{path.stem}.png"
+            picture.parent.mkdir(exist_ok=True)
+            picture.write_bytes(base64.b64decode(images_of(cell)[0].data["image/png"]))
+    notebook.metadata = METADATA  # without the executing Python's version
+    write(notebook, path.with_suffix(".ipynb"))
+    print(path.with_suffix(".ipynb"), f"{path.with_suffix('.ipynb').stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        build(Path(name).resolve())

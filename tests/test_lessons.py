@@ -1,0 +1,210 @@
+"""The lessons as they are stored: complete, executed, described, and in step with their sources."""
+
+import importlib.util
+import re
+import socket
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from s12lib import lesson
+from s12lib.cifar10 import DataError
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "lessons").glob("[0-9]*.py"))
+ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"].removeprefix(
+    "https://github.com/"
+)
+PATHS = re.compile(r"/(home|work|tmp|root|Users|content|usr)/|[A-Z]:\\|\.venv|site-packages|\.py\b")
+TIMINGS = re.compile(r"\d\s*(s|ms|sec|seconds?|minutes?)\b|it/s|\d\d:\d\d|\d+%\|")
+
+every_lesson = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+
+def build_script():
+    spec = importlib.util.spec_from_file_location("build", ROOT / "lessons" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def notebook(source: Path):
+    return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+def code(source: Path):
+    return [cell for cell in notebook(source).cells if cell.cell_type == "code"]
+
+
+def prose(source: Path) -> str:
+    return "\n\n".join(cell.source for cell in notebook(source).cells if cell.cell_type == "markdown")
+
+
+def printed(cell) -> str:
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def test_there_are_lessons():
+    assert [path.stem for path in SOURCES[:2]] == ["01_data", "02_model"]
+
+
+@every_lesson
+def test_notebook_is_made_from_the_source_beside_it(source):
+    expected = build_script().read_source(source).cells
+    stored = notebook(source).cells
+    assert [(c.cell_type, c.source, c.metadata.get("tags"), c.id) for c in stored] == [
+        (c.cell_type, c.source, c.metadata.get("tags"), c.id) for c in expected
+    ], "run: make lessons"
+
+
+@every_lesson
+def test_every_cell_was_executed_in_order_without_error_or_warning(source):
+    cells = code(source)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", output.text
+
+
+@every_lesson
+def test_size_of_cells_and_text_is_within_bounds(source):
+    assert 15 <= len(code(source)) <= 26
+    for cell in code(source):
+        assert len(cell.source.splitlines()) <= 20, cell.source
+    text = re.sub(r"```.*?```|\$\$.*?\$\$|<[^>]+>|\]\([^)]*\)", " ", prose(source), flags=re.S)
+    assert 1500 <= len(re.findall(r"\w[\w'’-]*", text)) <= 2500
+    assert source.with_suffix(".ipynb").stat().st_size < 1.5e6
+
+
+@every_lesson
+def test_lesson_has_its_parts_in_order(source):
+    text = prose(source)
+    number = source.stem[:2]
+    parts = [
+        rf"^# {number} · ", r"^\[!\[Open in Colab\]", r"Minutes to run: \d+ on a GPU, \d+ on a CPU", r"^You need: ",
+        r"^## Where this lesson ends", r"^!\[", r"^## You will be able to", r"^## Set-up", r"^## 1\. ",
+        r"^## Mistakes that people really make here", r"^## Recap", r"^\*\*Next:\*\* ",
+    ]  # fmt: skip
+    places = [found.start() if (found := re.search(part, text, re.M)) else None for part in parts]
+    assert None not in places, parts[places.index(None)]
+    assert all(a < b for a, b in pairwise(places))
+    assert len(re.findall(r"^\*\*Predict first\.\*\*", text, re.M)) >= 3
+
+
+@every_lesson
+def test_recap_mirrors_the_objectives(source):
+    text = prose(source)
+    able = text.split("## You will be able to")[1].split("## ")[0]
+    recap = text.split("## Recap")[1]
+    objectives, answers = (re.findall(r"^- \*\*(\w+)\*\*", part, re.M) for part in (able, recap))
+    assert 3 <= len(objectives) <= 4
+    assert len(answers) == len(objectives)
+    for verb, done in zip(objectives, answers, strict=True):
+        assert done[:2] == verb[:2] or (verb, done) == ("tell", "told"), (verb, done)
+
+
+@every_lesson
+def test_badge_leads_to_this_notebook_in_the_configured_repository(source):
+    target = f"https://colab.research.google.com/github/{ADDRESS}/blob/main/lessons/{source.stem}.ipynb"
+    assert f"[![Open in Colab](../book/_static/colab-badge.svg)]({target})" in prose(source)
+
+
+@every_lesson
+def test_setup_is_the_first_cell_and_the_same_in_every_lesson(source):
+    first = code(source)[0].source
+    assert first == code(SOURCES[0])[0].source
+    assert f'"git+https://github.com/{ADDRESS}"' in first
+
+
+@every_lesson
+def test_figures_are_described_and_name_their_dataset(source):
+    figures = [(cell, image) for cell in code(source) for image in build_script().images_of(cell)]
+    assert 3 <= len(figures) <= 6
+    for cell, image in figures:
+        alt = cell.metadata["mystnb"]["image"]["alt"]
+        assert alt == image.metadata["image/png"]["alt"]
+        assert len(alt) > 60
+        assert re.search(r"CIFAR-10|Shapes|no dataset", alt), alt
+        assert cell.metadata["mystnb"]["image"]["width"] in ("480px", "720px")
+    for alt, target in re.findall(r"!\[([^\]]*)\]\((?!\.\./book)([^)]+)\)", prose(source)):
+        assert len(alt) > 60
+        assert (source.parent / target).is_file()
+
+
+@every_lesson
+def test_outputs_hold_no_path_timing_or_widget(source):
+    for cell in code(source):
+        text = printed(cell)
+        assert not PATHS.search(text), text
+        assert not TIMINGS.search(text), text
+        for output in cell.outputs:
+            assert set(output.get("data", {})) <= {"text/plain", "image/png"}
+
+
+@every_lesson
+def test_verdicts_and_choices_are_compared_by_nbval(source):
+    for cell in code(source):
+        if re.search(r"^check\(|= use\(", cell.source, re.M):
+            figure = build_script().images_of(cell)
+            assert figure or "nbval-check-output" in cell.metadata.get("tags", []), cell.source
+
+
+@every_lesson
+def test_exercises_are_stored_unsolved_with_folded_help_below(source):
+    cells = notebook(source).cells
+    stubs = [(cell, after) for cell, after in pairwise(cells) if re.search(r"^check\(", cell.source, re.M)]
+    assert 3 <= len(stubs) <= 4
+    assert "find the bug" in prose(source)
+    for cell, after in stubs:
+        assert printed(cell).startswith("TO DO: ")
+        assert re.findall(r"<details>\n<summary>(\w+)</summary>\n\n", after.source) == ["Hint", "Solution"]
+
+
+# ---- how a lesson begins ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """Nothing around: no data, no network, no repository."""
+
+    def no_network(folder):
+        assert socket.getdefaulttimeout() == 20
+        raise DataError("no network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("S12_DATA_DIR", raising=False)
+    monkeypatch.setattr(lesson, "prepare_cifar10", no_network)
+    return tmp_path
+
+
+def test_without_data_and_network_a_lesson_goes_on_with_shapes_and_says_so(empty_folder, monkeypatch, capsys):
+    monkeypatch.setenv("S12_PROFILE", "smoke")
+    course = lesson.begin()
+    assert course.data.name == "Shapes"
+    assert course.smoke
+    out = capsys.readouterr().out
+    assert "CIFAR-10 IS NOT HERE" in out
+    assert "The data: Shapes. Pictures: 2,000 train, 1,000 validation, 2,000 test." in out
+    assert socket.getdefaulttimeout() is None
+
+
+def test_data_are_looked_for_where_they_may_lie(empty_folder, monkeypatch):
+    assert lesson.find_data_dir() == Path("data")
+    (empty_folder / "lessons").mkdir()
+    monkeypatch.chdir("lessons")
+    assert lesson.find_data_dir() == Path("../data")
+    Path("data").mkdir()
+    Path("data/cifar10.npz").touch()
+    assert lesson.find_data_dir() == Path("data")
+    monkeypatch.setenv("S12_DATA_DIR", "/elsewhere")
+    assert lesson.find_data_dir() == Path("/elsewhere")
+
+
+def test_unknown_profile_is_refused(monkeypatch):
+    monkeypatch.setenv("S12_PROFILE", "quick")
+    with pytest.raises(ValueError, match="must be full or smoke"):
+        lesson.begin()

@@ -1,0 +1,118 @@
+"""Figures: one style, two widths, clean pixels, opaque white, and alt text that follows from the data."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s12lib import viz
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+CLASSES = ["cat", "dog", "ship"]
+COUNTS = np.array([[90, 9, 1], [8, 91, 1], [0, 2, 98]])
+ROWS = [
+    {"step": "0", "lr-SGD/pg1": "0.1"},
+    {"step": "86", "train_loss": "1.5", "train_accuracy": "0.4", "validation_accuracy": "0.5", "lr-SGD/pg1": "0.4"},
+    {"step": "173", "train_loss": "0.9", "train_accuracy": "0.7", "validation_accuracy": "0.65", "lr-SGD/pg1": "0.0"},
+]
+DRAWINGS = {
+    "image_rows": lambda: viz.image_rows({"one": IMAGES[:3], "two": IMAGES[3:]}, "Rows", "CIFAR-10"),
+    "image_grid": lambda: viz.image_grid(IMAGES, list("abcdef"), "Grid", "CIFAR-10"),
+    "histograms": lambda: viz.histograms({"byte": (np.arange(5.0), np.ones((3, 4)))}, "Histogram", "CIFAR-10", "share"),
+    "bars": lambda: viz.bars({"prep": 1728.0, "head": 5120.0}, "Bars", "CIFAR-10", "parameters"),
+    "lines": lambda: viz.lines({"a": ([0, 1], [1, 8]), "b": ([0, 1], [2, 3])}, "Lines", "CIFAR-10", "x", "y", log=True),
+    "learning_curves": lambda: viz.learning_curves(ROWS, "Curves", "CIFAR-10"),
+    "confusion_matrix": lambda: viz.confusion_matrix(COUNTS, CLASSES, "Cats are taken for dogs", "CIFAR-10"),
+    "heatmap_gallery": lambda: viz.heatmap_gallery(
+        IMAGES[:3], np.ones((3, 32, 32)), CLASSES, [0.9, 0.8, 0.7], CLASSES[::-1], "Gallery", "CIFAR-10"
+    ),
+    "reliability": lambda: viz.reliability([0.3, 0.9], [0.2, 0.95], [10, 90], "Reliability", "CIFAR-10"),
+    "shape_walk": lambda: viz.shape_walk([("prep", 64, 32, 1856), ("head", 10, 1, 5120)], "Walk", "CIFAR-10"),
+}
+
+
+def pixels(drawing) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(viz.png(drawing.figure))).convert("RGBA"))
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_figure_is_opaque_white_in_one_of_two_widths_and_names_its_dataset(name):
+    drawing = DRAWINGS[name]()
+    drawn = pixels(drawing)
+    assert drawn.shape[1] in (2 * viz.WIDE, 2 * viz.NARROW)
+    assert (drawn[..., 3] == 255).all()
+    assert (drawn[0, :, :3] == 255).all()
+    assert (drawn[:, -1, :3] == 255).all(), "something is cut off on the right"
+    assert (drawn[:, 0, :3] == 255).all(), "something is cut off on the left"
+    assert (drawn[-1, :, :3] == 255).all(), "something is cut off at the bottom"
+    assert "CIFAR-10" in [text.get_text() for text in drawing.figure.texts]
+    assert "(CIFAR-10)" in drawing.alt
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_text_can_be_read_on_a_phone(name):
+    """A wide figure is shown 360 pixels wide there: 12 points become 8 pixels, and a narrow one's 12."""
+    for text in DRAWINGS[name]().figure.findobj(lambda artist: hasattr(artist, "get_fontsize")):
+        assert text.get_fontsize() >= 12 or not text.get_text()
+
+
+@pytest.mark.parametrize("name", ["image_rows", "image_grid"])
+def test_each_pixel_of_an_image_is_drawn_as_a_clean_square(name):
+    drawing = DRAWINGS[name]()
+    drawn = pixels(drawing)[..., :3]
+    for axes, image in zip(drawing.figure.axes, IMAGES, strict=True):
+        left, bottom, width, height = axes.get_window_extent().bounds
+        x, y = round(2 * left), len(drawn) - round(2 * (bottom + height))
+        scale, rest = divmod(round(2 * width), 32)
+        assert rest == 0
+        shown = drawn[y : y + 32 * scale, x : x + 32 * scale]
+        assert np.array_equal(shown, np.kron(image, np.ones((scale, scale, 1), np.uint8)))
+
+
+def test_image_that_would_not_be_a_whole_multiple_is_refused():
+    with pytest.raises(ValueError, match="multiple of 32"):
+        viz._picture(viz.Figure(), IMAGES[0], 0, 0, 100)
+
+
+def test_alt_text_follows_the_data():
+    assert "from top to bottom: one, two" in DRAWINGS["image_rows"]().alt
+    assert "a goes from 1 at 0 to 8 at 1; b goes from 2 at 0 to 3 at 1" in DRAWINGS["lines"]().alt
+    assert "prep 1,728, head 5,120" in DRAWINGS["bars"]().alt
+    assert (
+        "9 of cat taken for dog; 8 of dog taken for cat; 2 of ship taken for dog" in DRAWINGS["confusion_matrix"]().alt
+    )
+    assert "cat at 90%, truly ship" in DRAWINGS["heatmap_gallery"]().alt
+    assert "90% confident, 95% right (90)" in DRAWINGS["reliability"]().alt
+    assert "prep: 64 channels of 32×32, 1,856 parameters" in DRAWINGS["shape_walk"]().alt
+    assert "train accuracy goes from 0.4 at 86 to 0.7 at 173" in DRAWINGS["learning_curves"]().alt
+
+
+def test_heatmaps_share_one_fixed_scale_with_a_colour_bar():
+    figure = DRAWINGS["heatmap_gallery"]().figure
+    heat = [image for axes in figure.axes for image in axes.images if image.get_array().ndim == 2]
+    assert len(heat) == 3
+    assert {image.get_clim() for image in heat} == {(0, 1)}
+    assert any(axes.get_ylabel() == "heat" and axes.get_ylim() == (0, 1) for axes in figure.axes)
+
+
+def test_curves_without_a_validation_split_are_drawn_all_the_same():
+    rows = [{name: value for name, value in row.items() if "validation" not in name} for row in ROWS]
+    assert "validation" not in viz.learning_curves(rows, "Curves", "CIFAR-10").alt
+
+
+def test_drawing_leaves_matplotlibs_settings_alone():
+    before = dict(viz.mpl.rcParams)
+    viz.png(DRAWINGS["lines"]().figure)
+    assert dict(viz.mpl.rcParams) == before
+
+
+def test_show_hands_alt_text_and_width_to_the_notebook(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    viz.show(DRAWINGS["lines"]())
+    data, metadata = shown[0]._repr_mimebundle_()
+    assert metadata["image/png"]["width"] == viz.WIDE
+    assert metadata["image/png"]["alt"] == DRAWINGS["lines"]().alt
+    assert list(data) == ["image/png"]
