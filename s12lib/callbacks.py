@@ -92,6 +92,8 @@ class CSVLog(Logger):
 
     @rank_zero_only
     def save(self) -> None:
+        if not self.rows:  # Lightning saves before a resume has read the rows of the attempt before
+            return
         columns = dict.fromkeys(key for row in self.rows.values() for key in row)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".part")
