@@ -121,5 +121,6 @@ def prepare_cifar10(data_dir: Path | None = None, source: Path | None = None) ->
             write_cifar10(arrays, path)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
         verb = "downloaded" if source is None else f"taken from {source}"
-        raise DataError(f"CIFAR-10 could not be {verb} ({error}). {WAYS_OUT}") from error
+        fault = " ".join(str(error).split())
+        raise DataError(f"CIFAR-10 could not be {verb} ({fault}). {WAYS_OUT}") from error
     return path
