@@ -166,10 +166,11 @@ class Classifier(pl.LightningModule):
 
     def _evaluate(self, batch: tuple[torch.Tensor, torch.Tensor], stage: str) -> None:
         images, labels = batch
-        logits, mirrored = self.network(images), self.network(images.flip(-1))
-        self.eval_loss.update(F.cross_entropy(logits, labels), len(labels))
-        self.accuracy.update(logits, labels)
-        self.accuracy_tta.update((logits + mirrored) / 2, labels)
+        if len(labels):  # of several devices, one may have a batch less: it gets an empty one
+            logits, mirrored = self.network(images), self.network(images.flip(-1))
+            self.eval_loss.update(F.cross_entropy(logits, labels), len(labels))
+            self.accuracy.update(logits, labels)
+            self.accuracy_tta.update((logits + mirrored) / 2, labels)
         metrics = {"loss": self.eval_loss, "accuracy": self.accuracy, "accuracy_tta": self.accuracy_tta}
         self.log_dict({f"{stage}_{name}": metric for name, metric in metrics.items()}, on_epoch=True, on_step=False)
 
