@@ -216,7 +216,7 @@ def confusion_matrix(counts: Any, classes: Sequence[str], title: str, dataset: s
     matrix = np.asarray(counts)
     size = len(classes)
     figure, top = _canvas(WIDE, 680, title, dataset)
-    axes = _panel(figure, 120, top + 4, 580, 560)
+    axes = _panel(figure, 142, top + 4, 560, 560)  # on the left there is room for "automobile" and the axis's name
     wrong = np.where(np.eye(size, dtype=bool), 0, matrix)
     axes.imshow(wrong, cmap="Blues", vmin=0, aspect="auto")
     for row, column in np.ndindex(size, size):
@@ -263,14 +263,14 @@ def reliability(
     confidence: Sequence[float], accuracy: Sequence[float], count: Sequence[int], title: str, dataset: str
 ) -> Drawing:
     """Accuracy over confidence, a point a bin, the larger the more pictures are in it; the diagonal is honesty."""
-    figure, top = _canvas(NARROW, 440, title, dataset)
-    axes = _panel(figure, 84, top + 8, 370, 370)
+    figure, top = _canvas(NARROW, 452, title, dataset)
+    axes = _panel(figure, 84, top + 20, 370, 370)
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1.5, label="confidence = accuracy")
     share = np.asarray(count) / max(int(np.sum(count)), 1)
-    axes.plot(confidence, accuracy, color="#0072B2", linewidth=1)
-    axes.scatter(confidence, accuracy, s=20 + 600 * share, color="#0072B2", zorder=3)
+    axes.plot(confidence, accuracy, color="#0072B2", linewidth=1, clip_on=False)
+    axes.scatter(confidence, accuracy, s=20 + 600 * share, color="#0072B2", zorder=3, clip_on=False)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     told = "; ".join(
         f"{c:.0%} confident, {a:.0%} right ({n:,})" for c, a, n in zip(confidence, accuracy, count, strict=True)
     )

@@ -97,6 +97,20 @@ def test_heatmaps_share_one_fixed_scale_with_a_colour_bar():
     assert any(axes.get_ylabel() == "heat" and axes.get_ylim() == (0, 1) for axes in figure.axes)
 
 
+def test_long_class_names_leave_room_for_the_name_of_their_axis():
+    drawing = viz.confusion_matrix(COUNTS, ["automobile", "airplane", "ship"], "Planes", "CIFAR-10")
+    drawn = pixels(drawing)[..., :3]
+    ink = (drawn[200:1300] < 128).any(2).any(0)  # beside the matrix, below the title
+    assert not ink[: 2 * viz.MARGIN].any()
+
+
+def test_point_at_full_accuracy_is_drawn_whole():
+    drawn = pixels(viz.reliability([0.5], [1.0], [100], "Always right", "CIFAR-10"))[..., :3].astype(int)
+    rows = np.nonzero((abs(drawn - (0, 0x72, 0xB2)) < 8).all(2).any(1))[0]
+    columns = np.nonzero((abs(drawn - (0, 0x72, 0xB2)) < 8).all(2).any(0))[0]
+    assert abs(np.ptp(rows) - np.ptp(columns)) <= 2
+
+
 def test_curves_without_a_validation_split_are_drawn_all_the_same():
     rows = [{name: value for name, value in row.items() if "validation" not in name} for row in ROWS]
     assert "validation" not in viz.learning_curves(rows, "Curves", "CIFAR-10").alt
