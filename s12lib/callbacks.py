@@ -98,7 +98,7 @@ class CSVLog(Logger):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".part")
         with open(partial, "w", newline="") as file:
-            writer = csv.DictWriter(file, list(columns))
+            writer = csv.DictWriter(file, list(columns), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows[step] for step in sorted(self.rows))
         os.replace(partial, self.path)
