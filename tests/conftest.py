@@ -11,7 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch: one thread
 import pytest
 from hypothesis import settings
 
-# The same examples in every run, and nothing left in the tree.
+# The same examples in every run: a check of a commit must not depend on luck.
 settings.register_profile("course", derandomize=True, database=None, deadline=None)
 settings.load_profile("course")
 
