@@ -50,7 +50,7 @@ def show(drawing: Drawing) -> None:
     from IPython.display import Image, display
 
     width = round(drawing.figure.get_figwidth() * 100)
-    display(Image(png(drawing.figure), format="png", width=width, alt=drawing.alt))  # type: ignore[no-untyped-call]
+    display(Image(png(drawing.figure), format="png", width=width, alt=drawing.alt))
 
 
 def _styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
@@ -68,7 +68,7 @@ def _canvas(width: int, body: int, title: str, dataset: str) -> tuple[Figure, in
     head = MARGIN + 26 * len(lines) + 26
     figure = Figure(figsize=(width / 100, (head + body + MARGIN) / 100))
     height = head + body + MARGIN
-    heading = {"va": "top", "weight": "bold", "size": 15, "color": INK, "linespacing": 1.25}
+    heading: dict[str, Any] = {"va": "top", "weight": "bold", "size": 15, "color": INK, "linespacing": 1.25}
     figure.text(MARGIN / width, 1 - MARGIN / height, "\n".join(lines), **heading)
     figure.text(MARGIN / width, 1 - (head - 24) / height, dataset, va="top", size=12, color=GREY)
     return figure, head
@@ -161,7 +161,7 @@ def bars(values: Mapping[str, float], title: str, dataset: str, xlabel: str, for
 
 def _tell(name: str, curve: Curve) -> str:
     x, y = curve
-    return f"{name} goes from {y[0]:.3g} at {x[0]:.3g} to {y[-1]:.3g} at {x[-1]:.3g}"
+    return f"{name} goes from {y[0]:.3g} at {x[0]:,.4g} to {y[-1]:.3g} at {x[-1]:,.4g}"
 
 
 def _draw_curves(axes: Axes, curves: Mapping[str, Curve], marker: str = "") -> None:
@@ -187,7 +187,10 @@ def lines(
 
 @_styled
 def learning_curves(rows: Sequence[Mapping[str, str]], title: str, dataset: str) -> Drawing:
-    """Loss, accuracy and learning rate of a run, from the rows of its ``metrics.csv`` (``csv.DictReader``)."""
+    """Loss, accuracy and learning rate over one axis of steps, from the rows of a ``metrics.csv`` (``csv.DictReader``).
+
+    What was noted once an epoch is drawn as dots on a line.
+    """
     panels = {
         "loss": ("train_loss", "validation_loss"),
         "accuracy": ("train_accuracy", "validation_accuracy", "validation_accuracy_tta"),
@@ -197,14 +200,17 @@ def learning_curves(rows: Sequence[Mapping[str, str]], title: str, dataset: str)
     for ylabel, columns in panels.items():
         given = {c: [(float(row["step"]), float(row[c])) for row in rows if row.get(c)] for c in columns}
         names = {c: c.replace("validation_accuracy_tta", "validation, flip TTA").split("_")[0] for c in columns}
+        names["lr-SGD/pg1"] = "its"
         curves[ylabel] = {names[c]: ([x for x, _ in v], [y for _, y in v]) for c, v in given.items() if v}
     curves = {ylabel: drawn for ylabel, drawn in curves.items() if drawn}
     figure, top = _canvas(WIDE, 230 * len(curves) + 30, title, dataset)
+    last = max(float(row["step"]) for row in rows)
     for k, (ylabel, drawn) in enumerate(curves.items()):
         axes = _panel(figure, 90, top + 8 + 230 * k, WIDE - 120, 200)
-        _draw_curves(axes, drawn)
-        axes.set_ylabel(ylabel)
+        _draw_curves(axes, drawn, marker="o" if len(next(iter(drawn.values()))[0]) < 40 else "")
+        axes.set(ylabel=ylabel, xlim=(-0.02 * last, 1.02 * last))
         _thousands(axes, "x")
+        axes.tick_params(labelbottom=ylabel == list(curves)[-1])
     axes.set_xlabel("step")
     told = "; ".join(_tell(f"{name} {ylabel}", c) for ylabel, drawn in curves.items() for name, c in drawn.items())
     return Drawing(figure, f"{title} ({dataset}) Over the steps of the run: {told}.")
