@@ -14,12 +14,18 @@ LIGHTNING = {
 OTHERS = {
     "data": ("get CIFAR-10, or check the file that is there", "s12 data --from cifar-10-python.tar.gz"),
     "predict": ("say what is in pictures", "s12 predict cat.jpg --top 3"),
+    "explain": (
+        "draw where the evidence for a class lies in pictures",
+        "s12 explain cat.jpg --target dog --out why.png",
+    ),
     "pack": (
         "turn a checkpoint into safetensors and a card",
         "s12 pack runs/page24-seed0/last.ckpt --out page.safetensors",
     ),
     "results": ("print the table of measured runs; --write puts it into the book and README", "s12 results --write"),
 }
+LAYERS = ("prep", "layer1", "layer2", "layer3")  # as in s12lib.explain, which would load torch
+METHODS = ("gradcam", "gradcam++", "eigencam", "hirescam", "layercam", "random")  # as in s12lib.cam_methods
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,6 +54,12 @@ def parser_for(command: str) -> Parser:
         parser.add_argument(
             "--top", type=int, choices=range(1, 11), default=3, help="how many classes to print, 1 to 10"
         )
+    elif command == "explain":
+        parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files of any size")
+        parser.add_argument("--layer", choices=LAYERS, default="layer3", help="whose map to draw (default: layer3)")
+        parser.add_argument("--method", choices=METHODS, default="gradcam", help="how to make it (default: gradcam)")
+        parser.add_argument("--target", metavar="CLASS", help="the class to explain (default: the predicted one)")
+        parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .png")
     elif command == "pack":
         parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
         parser.add_argument(

@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from narrow_network import NarrowResNet, lively
 from PIL import Image
 from run_s12 import Tiny
 
-from s12lib import classifier
+from s12lib import CLASSES, classifier, cli, gradcam, predict
+from s12lib.cam_methods import METHODS
 from s12lib.cli import LIGHTNING, OTHERS, main
+from s12lib.explain import LAYERS
+from s12lib.pictures import read_picture
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -167,3 +171,104 @@ def test_predict_prints_the_top_classes_of_each_picture(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["a.png", "b.png"]
     assert all(line.count("%") == 2 for line in lines)
+
+
+# ---- s12 explain -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def a_network_that_is_cheap_to_explain(monkeypatch):
+    network = lively(NarrowResNet())
+    monkeypatch.setattr("s12lib.pretrained.load_pretrained", lambda: network)
+    monkeypatch.setattr("s12lib.pretrained.load_card", lambda: {"dataset": "CIFAR-10"})
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b$_{.png"):
+        Image.fromarray(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(name)
+    return network
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What ``s12 explain`` hands to the drawing."""
+    from s12lib import viz_heatmaps
+
+    calls, draw = [], viz_heatmaps.heatmap_table
+
+    def recorded(*arguments, **settings):
+        calls.append(arguments)
+        return draw(*arguments, **settings)
+
+    monkeypatch.setattr(viz_heatmaps, "heatmap_table", recorded)
+    return calls
+
+
+def test_explain_prints_the_top_five_and_draws_each_picture(a_network_that_is_cheap_to_explain, drawn, capsys):
+    main(["explain", "a.png", "b$_{.png", "--out", "new/why.png"])
+    *lines, wrote = capsys.readouterr().out.splitlines()
+    probabilities = predict(
+        a_network_that_is_cheap_to_explain, np.stack([read_picture(p) for p in ("a.png", "b$_{.png")])
+    )
+    for line, name, row in zip(lines, ("a.png", "b$_{.png"), probabilities, strict=True):
+        best = ", ".join(f"{CLASSES[i]} {row[i]:.1%}" for i in row.argsort(descending=True)[:5])
+        assert line == f"{name}: {best}"
+    assert "why.png" in wrote
+    assert Image.open("new/why.png").format == "PNG"
+    assert [path.name for path in Path("new").iterdir()] == ["why.png"]
+    assert [note[1] for note in drawn[0][2]] == [
+        f"for {CLASSES[row.argmax()]}, {row.max():.1%}" for row in probabilities
+    ]
+
+
+def test_explain_draws_the_map_of_the_class_layer_and_method_asked_for(a_network_that_is_cheap_to_explain, drawn):
+    for target, layer, method, side in (("dog", "layer2", "gradcam", 8), ("cat", "layer3", "hirescam", 4)):
+        main(["explain", "a.png", "--target", target, "--layer", layer, "--method", method, "--out", "why.png"])
+        images, maps, notes, title, dataset = drawn[-1]
+        model, picture = a_network_that_is_cheap_to_explain, read_picture("a.png")
+        assert np.array_equal(images[0], picture)
+        raw = gradcam(model, picture, CLASSES.index(target), layer, method, raw=True)
+        coarse, fine = maps.values()
+        assert coarse.shape == (1, side, side)
+        torch.testing.assert_close(coarse * raw.max(), raw)
+        torch.testing.assert_close(fine, gradcam(model, picture, CLASSES.index(target), layer, method))
+        assert f"for {target}, " in notes[0][1]
+        assert method in title
+        assert layer in title
+        assert "CIFAR-10" in dataset
+
+
+def test_explain_says_so_where_nothing_speaks_for_the_class(a_network_that_is_cheap_to_explain, drawn):
+    with torch.no_grad():
+        a_network_that_is_cheap_to_explain.head[-1].weight[CLASSES.index("ship")] = -1
+    main(["explain", "a.png", "--target", "ship", "--out", "why.png"])
+    _, maps, notes, *_ = drawn[0]
+    assert all((heat == 0).all() for heat in maps.values())
+    assert notes[0][2] == "nothing speaks for it"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--out", "why.jpg"], "--out must end in .png"),
+        (["--out", "why.png", "--target", "teapot"], "--target must be one of airplane"),
+        (["--out", "why.png", "--layer", "head"], "--layer"),
+        (["--out", "why.png", "--method", "guesswork"], "--method"),
+        (["--out", "poem.txt/why.png"], "poem.txt"),
+        (["--out", "folder.png"], "folder.png"),
+        (["nowhere.png", "--out", "why.png"], "no file nowhere.png"),
+        (["poem.txt", "--out", "why.png"], "not a picture"),
+        (["a.png"] * 100 + ["--out", "why.png"], "At most 100 pictures"),
+        ([], "--out"),
+    ],
+)
+def test_a_wrong_input_to_explain_gets_one_sentence_and_leaves_nothing(
+    arguments, words, a_network_that_is_cheap_to_explain, capsys
+):
+    Path("poem.txt").write_text("Roses are red.\n")
+    Path("folder.png").mkdir()
+    before = set(Path().rglob("*"))
+    assert words in refusal(["explain", "a.png", *arguments], capsys)
+    assert set(Path().rglob("*")) == before
+
+
+def test_the_layers_and_methods_that_explain_offers_are_the_ones_there_are():
+    assert (LAYERS, tuple(METHODS)) == (cli.LAYERS, cli.METHODS)
