@@ -99,8 +99,8 @@ change = (norm(maps + 1000) - norm(maps)).abs().max().item()
 print("changed by more than a millionth?", change > 1e-6)
 
 # %% [markdown]
-# Not at all. Whatever a bias adds, the mean takes away again. So a convolution before BatchNorm needs none, and the
-# whole network has not a single one.
+# Not at all. Whatever a bias adds, the mean takes away again. So a convolution before BatchNorm needs none, and no
+# convolution of this network has one.
 
 # %% [markdown]
 # ## 2. Conv, pool, BatchNorm, ReLU

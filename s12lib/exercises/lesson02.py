@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
 from s12lib.model import Residual
 
-Forward = Callable[[torch.Tensor, list[nn.Module], list[nn.Module]], torch.Tensor]
+Forward = Callable[[torch.Tensor, list[nn.Conv2d], list[nn.BatchNorm2d]], torch.Tensor]
 
 
 def _judge_residual(answer: Any) -> None:
@@ -36,7 +36,7 @@ def _judge_residual(answer: Any) -> None:
         _look_at_gradient(block.eval(), images, convs, norms)
 
 
-def _count_layers(block: nn.Module, channels: int, convs: list[nn.Module], norms: list[nn.Module]) -> None:
+def _count_layers(block: nn.Module, channels: int, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d]) -> None:
     count = sum(p.numel() for p in block.parameters())
     if len(convs) == 2 and any(c.bias is not None for c in convs):
         raise Mistake(
@@ -62,7 +62,7 @@ def _count_layers(block: nn.Module, channels: int, convs: list[nn.Module], norms
         )
 
 
-def _right(x: torch.Tensor, conv: list[nn.Module], norm: list[nn.Module]) -> torch.Tensor:
+def _right(x: torch.Tensor, conv: list[nn.Conv2d], norm: list[nn.BatchNorm2d]) -> torch.Tensor:
     return x + F.relu(norm[1](conv[1](F.relu(norm[0](conv[0](x))))))
 
 
@@ -111,7 +111,7 @@ _WRONG_BLOCKS: list[tuple[Forward, str, str]] = [
 
 
 def _matches(
-    result: torch.Tensor, x: torch.Tensor, convs: list[nn.Module], norms: list[nn.Module], forward: Forward
+    result: torch.Tensor, x: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d], forward: Forward
 ) -> bool:
     """Whether the result is that forward's, in whichever order the answer has named its layers."""
     orders = itertools.product(itertools.permutations(convs), itertools.permutations(norms))
@@ -119,7 +119,7 @@ def _matches(
         return any(close(result, forward(x, list(c), list(n)), 1e-3) for c, n in orders)
 
 
-def _compare_block(result: torch.Tensor, x: torch.Tensor, convs: list[nn.Module], norms: list[nn.Module]) -> None:
+def _compare_block(result: torch.Tensor, x: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d]) -> None:
     if _matches(result, x, convs, norms, _right):
         return
     for forward, hint, more in _WRONG_BLOCKS:
@@ -131,7 +131,9 @@ def _compare_block(result: torch.Tensor, x: torch.Tensor, convs: list[nn.Module]
     )
 
 
-def _look_at_gradient(block: nn.Module, images: torch.Tensor, convs: list[nn.Module], norms: list[nn.Module]) -> None:
+def _look_at_gradient(
+    block: nn.Module, images: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d]
+) -> None:
     """In evaluation mode the answer's gradient must be the right block's too: nothing is detached."""
     x = images.clone().requires_grad_()
     output = block(x)
