@@ -107,6 +107,7 @@ class RecipeCLI(LightningCLI):
             "num_sanity_val_steps": 0,
             "plugins": [SafeCheckpointIO()],
             "enable_model_summary": False,
+            "enable_checkpointing": fitting,
             "logger": False,
         }
         if fitting:
