@@ -1,0 +1,238 @@
+"""The exercises of lesson 04: confusion matrix, the n most likely classes, calibration error, temperature."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+
+
+def confusion_matrix(labels: torch.Tensor, preds: torch.Tensor, num_classes: int) -> torch.Tensor:
+    """How often each true class (row) was given each predicted class (column): ``(N,), (N,)`` → ``(c, c)`` int64."""
+    return torch.bincount(labels * num_classes + preds, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def _judge_confusion(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(8)
+    for num_classes in (10, 7):  # the last class is in neither: it must get a row and a column all the same
+        labels, preds = torch.randint(0, num_classes - 1, (2, 300), generator=generator)
+        preds = torch.where(torch.rand(300, generator=generator) < 0.5, labels, preds)
+        right = confusion_matrix(labels, preds, num_classes)
+        result = tensor(call(answer, labels, preds, num_classes), (num_classes, num_classes), "the matrix")
+        _diagnose_confusion(result, right)
+        if result.is_floating_point():
+            raise Mistake(
+                f"The numbers are right, but counts are whole numbers; yours are {result.dtype}.", "dtype=torch.int64"
+            )
+
+
+def _diagnose_confusion(result: torch.Tensor, right: torch.Tensor) -> None:
+    if close(result, right):
+        return
+    if close(result, right.T):
+        raise Mistake(
+            "Rows and columns have changed places: a row is a true class, a column is a predicted one.",
+            "counts[label, pred]: the first index picks the row.",
+        )
+    shares = [right / right.sum(axis, keepdim=True) for axis in (0, 1)] + [right / right.sum()]
+    if any(close(result.nan_to_num(), share.nan_to_num()) for share in shares):
+        raise Mistake("Yours are shares. Count the pictures, and divide later if you need to.", "counts[...] += 1")
+    if close(result, (right > 0).to(right.dtype)):
+        raise Mistake(
+            "You have nothing but zeros and ones: each pair was counted once, however often it occurs.",
+            "counts[labels, preds] += 1 with whole tensors writes a pair's place once. Go through them with zip.",
+        )
+    if close(result, right * (1 - torch.eye(len(right), dtype=right.dtype))):
+        raise Mistake("The diagonal is empty. Pictures that were got right are counted, too.", "Count every picture.")
+    if result.sum() != right.sum():
+        raise Mistake(
+            f"There were {right.sum()} pictures, but your counts add up to {result.sum():g}.",
+            "Each picture adds 1 at one place.",
+        )
+    raise Mistake("The counts are not where they should be.", "Picture by picture: counts[label, pred] += 1")
+
+
+def top_classes(probabilities: torch.Tensor, classes: Sequence[str], n: int) -> list[tuple[str, float]]:
+    """The ``n`` most likely classes of one picture, ``(c,)``, as ``(name, probability)``, the most likely first."""
+    values, places = probabilities.topk(n)
+    return [(classes[k], value) for k, value in zip(places.tolist(), values.tolist(), strict=True)]
+
+
+def _judge_top(answer: Any) -> None:
+    classes = ("oak", "elm", "fir", "yew", "ash", "box", "bay", "fig")
+    generator = torch.Generator().manual_seed(9)
+    for n in (3, 1, 5, 8):
+        probabilities = torch.randn(8, generator=generator).softmax(0)
+        result = call(answer, probabilities, classes, n)
+        names, values = _pairs(result, n)
+        _diagnose_names(names, classes, probabilities, n)
+        wanted = probabilities.sort(descending=True).values[:n]
+        if close(values, 100 * wanted):
+            raise Mistake("Your probabilities are percentages; leave them between 0 and 1.", "Do not multiply by 100.")
+        if not close(values, wanted):
+            raise Mistake("The names are right, but the probabilities are not theirs.", "values and places of topk")
+
+
+def _pairs(result: Any, n: int) -> tuple[list[str], torch.Tensor]:
+    """The names and the probabilities of a list of pairs. Raises Mistake when it is none, or not of length n."""
+    if result is None:
+        raise Mistake("Where the list should be, there is None. Is the return missing?")
+    pairs = list(result.items()) if isinstance(result, dict) else result
+    if not isinstance(pairs, list | tuple) or any(not isinstance(p, list | tuple) or len(p) != 2 for p in pairs):
+        raise Mistake("Return a list of pairs, each a name and its probability.", '[("cat", 0.7), ("dog", 0.2)]')
+    if len(pairs) != n:
+        raise Mistake(f"Asked for n = {n}, you return {len(pairs)}.", "probabilities.topk(n)")
+    if not all(isinstance(name, str) for name, _ in pairs):
+        raise Mistake("The first of each pair should be the class's name, not its number.", "classes[k]")
+    return [name for name, _ in pairs], torch.tensor([float(value) for _, value in pairs])
+
+
+def _diagnose_names(names: list[str], classes: Sequence[str], probabilities: torch.Tensor, n: int) -> None:
+    order = [classes[k] for k in probabilities.argsort(descending=True).tolist()]
+    if names == order[:n]:
+        return
+    if names == list(classes[:n]):
+        raise Mistake(
+            f"These are the first {n} names of the list, whatever the picture shows.",
+            "Sorting gives values and places. The places say which names to take.",
+        )
+    if names == order[::-1][:n]:
+        raise Mistake("These are the least likely classes, or the order is reversed.", "descending=True, or topk")
+    if sorted(names) == sorted(order[:n]):
+        raise Mistake("These are the right classes, but the most likely one should come first.", "topk sorts.")
+    raise Mistake(f"These are not the {n} most likely classes.", "values, places = probabilities.topk(n)")
+
+
+def calibration_error(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
+    """Expected calibration error: the gap between confidence and accuracy, averaged over the pictures, bin by bin.
+
+    ``confidence (N,)`` float in (0, 1], ``right (N,)`` bool → a share of 1. Source: Guo et al., 2017.
+    """
+    place = (confidence * bins).ceil().long().clamp(1, bins) - 1  # of the bins (0, 1/bins], (1/bins, 2/bins], …
+    gaps = torch.zeros(bins).index_add(0, place, right.float() - confidence)
+    return gaps.abs().sum().item() / len(confidence)
+
+
+def _judge_calibration(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(10)
+    for bins in (10, 4, 7):
+        confidence = 1 - 0.8 * torch.rand(400, generator=generator) ** 2
+        from_edge = torch.stack([((confidence * b + 0.5) % 1 - 0.5).abs() for b in (4, 7, 9, 10, 11)])
+        inner = confidence[(from_edge > 0.02).all(0)]  # to which bin an edge belongs is left to the answer,
+        confidence = torch.cat([inner, torch.ones(40)])  # but for 1, which must not be lost
+        place = (confidence * bins).long().clamp(max=bins - 1)
+        sign = 1 - 2 * ((bins - place) % 2)  # the last bin is too sure, the one before not sure enough, and so on
+        right = torch.rand(len(confidence), generator=generator) < confidence + 0.3 * sign
+        inputs = (confidence, right) if bins == 10 else (confidence, right, bins)
+        result = _number(call(answer, *inputs), "the error")
+        wanted = calibration_error(confidence, right, bins)
+        if abs(result - wanted) > 1e-4:
+            _diagnose_calibration(result, confidence, right, bins)
+            raise Mistake(
+                f"With {bins} bins it should be {wanted:.4f}, but yours is {result:.4f}.",
+                "In each bin: |share right − mean confidence| × the bin's share of all pictures. Add these up.",
+            )
+
+
+def _number(result: Any, what: str) -> float:
+    """The result as a float. Raises Mistake unless it is one finite number."""
+    if result is None:
+        raise Mistake(f"Where {what} should be, there is None. Is the return missing?")
+    if isinstance(result, torch.Tensor) and result.numel() == 1:
+        result = result.item()
+    try:
+        value = float(result)
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor of many
+        raise Mistake(f"Return one number, {what}; yours is of type {type(result).__name__}.") from error
+    if value != value or abs(value) == float("inf"):
+        raise Mistake(
+            f"Yours is {value}. Something was divided by 0.", "Some bins are empty: pass over them with inside.any()."
+        )
+    return value
+
+
+def _diagnose_calibration(result: float, confidence: torch.Tensor, right: torch.Tensor, bins: int) -> None:
+    def error(confidence: torch.Tensor, right: torch.Tensor, power: int = 1) -> tuple[float, ...]:
+        place = (confidence * bins).long().clamp(max=bins - 1)
+        inside = [place == b for b in range(bins)]
+        gaps = torch.stack([right[i].float().mean() - confidence[i].mean() for i in inside if i.any()])
+        shares = torch.stack([i.float().mean() for i in inside if i.any()])
+        values = (gaps.abs() * shares).sum(), gaps.abs().mean(), (gaps * shares).sum(), gaps.abs().max()
+        return *(value.item() for value in values), (gaps**2 * shares).sum().item(), gaps.abs().sum().item()
+
+    wanted, unweighted, signed, largest, squared, added = error(confidence, right)
+    below = confidence < 1
+    lost = error(confidence[below], right[below])[0] * below.float().mean().item()
+    hints = {
+        "You have left the sign on: bins that are too sure make up for bins that are not sure enough.": signed,
+        "Your sign or your absolute value is taken at the end, over all pictures; each bin needs its own.": abs(signed),
+        "Each bin counts the same in yours. A bin should count as much as it has pictures.": unweighted,
+        "You add the bins' gaps up; each should count by the share of the pictures that are in it.": added,
+        "Yours is the largest gap. That is the maximum calibration error, another measure.": largest,
+        "You square the gaps. Take their absolute values.": squared,
+        "Pictures with a confidence of exactly 1 are lost: they fall into no bin.": lost,
+        "Yours is in percent; leave it a share of 1.": 100 * wanted,
+    }
+    for hint, value in hints.items():
+        if abs(result - value) < 1e-4:
+            raise Mistake(hint, "For each bin: gap.abs() × the share of all pictures that lie in the bin; then add up.")
+
+
+def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The temperature that makes the labels most probable: ``(N, c), (N,)`` → T > 0, to be divided by.
+
+    Minimises the cross-entropy of ``logits / T``. Source: Guo et al., 2017.
+    """
+    tries = torch.logspace(-1.5, 1.5, 601)
+    losses = torch.stack([F.cross_entropy(logits / t, labels) for t in tries])
+    return tries[losses.argmin()].item()
+
+
+def _judge_temperature(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(11)
+    for scale in (1.6, 0.15, 12.0):
+        clean = 2 * torch.randn(500, 10, generator=generator)
+        labels = torch.multinomial(clean.softmax(1), 1, generator=generator)[:, 0]
+        labels[:50] = torch.randint(0, 10, (50,), generator=generator)  # else other losses have the same minimum
+        logits = scale * clean  # so that the temperature is somewhat above the scale
+        wanted = fit_temperature(logits, labels)
+        given = call(answer, logits, labels)
+        if isinstance(given, torch.Tensor) and given.shape == logits.shape:
+            raise Mistake("You return the scaled logits. Return the temperature itself, one number.")
+        _diagnose_temperature(_number(given, "the temperature"), wanted)
+
+
+def _diagnose_temperature(result: float, wanted: float) -> None:
+    def near(value: float) -> bool:
+        return abs(result - value) < 0.03 * abs(value)
+
+    if near(wanted):
+        return
+    told = f"Here it should be {wanted:.2f}, and yours is {result:.2f}."
+    if near(1 / wanted):
+        raise Mistake(f"Yours is 1/T. The logits are divided by the temperature. {told}", "logits / t")
+    if abs(result - torch.tensor(wanted).log().item()) < 0.02:
+        raise Mistake(f"Yours is the logarithm of the temperature. {told}", "Take exp of it.")
+    if result <= 0:
+        raise Mistake(f"A temperature is above 0; at or below it the order of the classes is lost. {told}")
+    if abs(result - 1) < 1e-3:
+        raise Mistake(f"You return 1, which changes nothing. {told}", "Try many, and keep the one with the least loss.")
+    if result < wanted / 2 or result > wanted * 2:
+        raise Mistake(
+            f"{told} Do you search far enough, on both sides of 1, and for the smallest loss?",
+            "torch.logspace(-1.5, 1.5, 601) goes from 0.03 to 32.",
+        )
+    raise Mistake(
+        f"{told} That is near, but not the one with the smallest cross-entropy.",
+        "Compare F.cross_entropy(logits / t, labels) for many t that lie closely together.",
+    )
+
+
+EXERCISES = [
+    Exercise("confusion_matrix", confusion_matrix, _judge_confusion, "Rows are true, columns are predicted."),
+    Exercise("top_classes", top_classes, _judge_top, "The names belong to the numbers now."),
+    Exercise("calibration_error", calibration_error, _judge_calibration, "Each bin counts as much as it has pictures."),
+    Exercise("fit_temperature", fit_temperature, _judge_temperature, "One number, and no prediction changes."),
+]

@@ -1,0 +1,138 @@
+"""What readers may hand in for lesson 04's exercises; how to read this stands in ``exercise_cases.py``."""
+
+WRONG: dict[str, list[tuple[str | None, str, str]]] = {
+    "confusion_matrix": [
+        ("counts[label, pred]", "counts[pred, label]", "Rows and columns have changed places"),
+        ("zip(labels, preds)", "zip(preds, labels)", "Rows and columns have changed places"),
+        ("return counts", "return counts / counts.sum(1, keepdim=True)", "Yours are shares"),
+        ("return counts", "return counts / len(labels)", "Yours are shares"),
+        (
+            "    for label, pred in zip(labels, preds):\n        counts[label, pred] += 1\n",
+            "    counts[labels, preds] += 1\n",
+            "each pair was counted once",
+        ),
+        ("        counts[label, pred] += 1", "        counts[label, pred] += label != pred", "The diagonal is empty"),
+        (", dtype=torch.int64", "", "counts are whole numbers"),
+        ("(num_classes, num_classes)", "(10, 10)", "shape of the matrix"),
+        ("    counts =", "    num_classes = int(labels.max()) + 1\n    counts =", "shape of the matrix"),
+        ("zip(labels, preds)", "zip(labels[1:], preds[1:])", "add up to"),
+        ("zip(labels, preds)", "zip(labels, preds.roll(1))", "not where they should be"),
+        ("    return counts", "", "Is the return missing"),
+        ("return counts", "return counts.numpy()", "yours is a NumPy array"),
+    ],
+    "top_classes": [
+        ("zip(places.tolist(), values.tolist())", "enumerate(values.tolist())", "the first"),
+        (
+            "    values, places = probabilities.topk(n)\n"
+            "    return [(classes[k], value) for k, value in zip(places.tolist(), values.tolist())]",
+            "    return [(classes[k], probabilities[k].item()) for k in range(n)]",
+            "whatever the picture shows",
+        ),
+        ("topk(n)", "topk(n, largest=False)", "least likely"),
+        ("topk(n)", "topk(3)", "you return 3"),
+        ("(classes[k], value)", "(k, value)", "not its number"),
+        ("(classes[k], value)", "classes[k]", "Return a list of pairs"),
+        ("(classes[k], value)", "(classes[k], 100 * value)", "are percentages"),
+        ("(classes[k], value)", "(classes[k], probabilities[0].item())", "the probabilities are not theirs"),
+        ("zip(places.tolist(),", "zip(places.sort().values.tolist(),", "the most likely one should come first"),
+        ("classes[k]", "classes[k - 1]", "not the 3 most likely"),
+        ("    return [", "    [", "Is the return missing"),
+        ("    values", "    probabilities /= 2\n    values", "changes its input in place"),
+    ],
+    "calibration_error": [
+        (".clamp(max=bins - 1)", "", "fall into no bin"),
+        ("gap.abs().item() *", "gap.item() *", "left the sign on"),
+        ("gap.abs().item() *", "gap.item() ** 2 *", "You square the gaps"),
+        (
+            "            error += gap.abs().item() * inside.float().mean().item()\n    return error",
+            "            error += gap.item() * inside.float().mean().item()\n    return abs(error)",
+            "sign",
+        ),
+        (" * inside.float().mean().item()", " / len(place.unique())", "Each bin counts the same"),
+        (" * inside.float().mean().item()", "", "You add the bins' gaps up"),
+        ("error += gap", "error = max(error, gap.abs().item()) + 0 * gap", "largest gap"),
+        ("        if inside.any():", "        if True:", "Something was divided by 0"),
+        ("return error", "return 100 * error", "Yours is in percent"),
+        ("bins=10", "bins=15", "With 10 bins it should be"),
+        ("    place =", "    bins = 10\n    place =", "With 4 bins it should be"),
+        (
+            "(confidence * bins).long().clamp(max=bins - 1)",
+            "confidence.argsort().argsort() * bins // len(confidence)",
+            "With 10 bins it should be",
+        ),
+        ("return error", "return (confidence - right.float()).abs()", "Return one number"),
+        ("    return error", "", "Is the return missing"),
+    ],
+    "fit_temperature": [
+        ("logits / t", "logits * t", "Yours is 1/T"),
+        ("logspace(-1.5, 1.5, 601)", "logspace(-1.5, 0.7, 601)", "Do you search far enough"),
+        ("logspace(-1.5, 1.5, 601)", "linspace(0.5, 3, 601)", "Do you search far enough"),
+        ("argmin", "argmax", "Do you search far enough"),
+        ("logspace(-1.5, 1.5, 601)", "logspace(-1.5, 1.5, 13)", "That is near, but"),
+        ("return tries[losses.argmin()].item()", "return tries[losses.argmin()].log().item()", "the logarithm"),
+        ("return tries[losses.argmin()].item()", "return logits / tries[losses.argmin()]", "return the scaled logits"),
+        ("return tries[losses.argmin()].item()", "return 1.0", "You return 1, which changes nothing"),
+        ("return tries[losses.argmin()].item()", "return losses.min().item() * -1", "above 0"),
+        ("return tries[losses.argmin()].item()", "return losses", "Return one number"),
+        ("    return", "    logits *= 2\n    return", "changes its input in place"),
+        (
+            "F.cross_entropy(logits / t, labels)",
+            "(F.one_hot(labels, 10) - (logits / t).softmax(1)).square().mean()",
+            "not the one with the smallest cross-entropy",
+        ),
+        (
+            "F.cross_entropy(logits / t, labels)",
+            "((logits / t).argmax(1) != labels).float().mean()",
+            "Do you search far enough",
+        ),
+    ],
+}
+
+RIGHT: dict[str, str] = {
+    "confusion_matrix": """
+def confusion_matrix(labels, preds, num_classes):
+    rows = [torch.bincount(preds[labels == k], minlength=num_classes) for k in range(num_classes)]
+    return torch.stack(rows)
+""",
+    "top_classes": """
+def top_classes(probabilities, classes, n):
+    named = zip(classes, probabilities.tolist())
+    return dict(sorted(named, key=lambda pair: -pair[1])[:n])
+""",
+    "calibration_error": """
+import numpy as np
+
+def calibration_error(confidence, right, bins=10):
+    sure, hits = confidence.double().numpy(), right.numpy()
+    edges = np.linspace(0, 1, bins + 1)
+    total = np.float64(0)
+    for low, high in zip(edges[:-1], edges[1:]):
+        inside = (sure > low) & (sure <= high)
+        total += abs(hits[inside].sum() - sure[inside].sum())
+    return total / len(sure)
+""",
+    "fit_temperature": """
+def fit_temperature(logits, labels):
+    log_t = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_t], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(logits / log_t.exp(), labels)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return log_t.exp()
+""",
+}
+
+EQUIVALENT: dict[str, dict[str, str]] = {
+    "fit_temperature": {
+        "tries = torch.logspace(-2.5, 1.5, 601)": "a wider search finds the same",
+        "tries = torch.logspace(-1.5, 2.5, 601)": "a wider search finds the same",
+        "tries = torch.logspace(-1.5, 1.5, 602)": "one step more, all a little closer",
+        "tries = torch.logspace(-1.5, 1.5, 600)": "one step less, all a little wider",
+        "tries = torch.logspace(1.5, -1.5, 601)": "the same temperatures, from hot to cold",
+    },
+}
