@@ -76,10 +76,6 @@ class ImageArrays(pl.LightningDataModule):
     def test_dataloader(self) -> BatchLoader:
         return self._loader("test")
 
-    def train_eval_dataloader(self) -> BatchLoader:
-        """The training images in order and as they are, for the accuracy on them."""
-        return self._loader("train")
-
 
 class CIFAR10(ImageArrays):
     """CIFAR-10 (Krizhevsky, 2009) from ``data_dir/cifar10.npz``.

@@ -24,7 +24,7 @@ from s12lib.callbacks import (
 )
 from s12lib.classifier import Classifier
 from s12lib.datamodule import ImageArrays, fingerprint
-from s12lib.pretrained import network_weights, weights_sha256
+from s12lib.pretrained import logits_of, network_weights, weights_sha256
 
 EXPECTED_WARNINGS = (
     "LightningCLI's args parameter",
@@ -166,8 +166,9 @@ class RecipeCLI(LightningCLI):
     def after_test(self) -> None:
         """Write the look at the test set down in ``results/``."""
         metrics: dict[str, Any] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-        train = self.trainer.validate(self.model, self.datamodule.train_eval_dataloader(), verbose=False)[0]
-        metrics["train_accuracy"] = train["validation_accuracy"]
+        train = self.datamodule.splits["train"]
+        network = self.model.network.to(self.trainer.strategy.root_device)
+        metrics["train_accuracy"] = (logits_of(network, train.images).argmax(1) == train.labels).float().mean().item()
         metrics["test_fingerprint"] = fingerprint(self.datamodule.splits["test"])
         if self.trainer.is_global_zero:
             weights = weights_sha256(network_weights(self.checkpoint))

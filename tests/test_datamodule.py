@@ -151,10 +151,10 @@ def test_training_batches_are_augmented_and_shuffled_by_the_datas_own_settings(s
     assert loader.seed == loader.sampler.seed == 9
 
 
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize("split", ["validation", "test"])
 def test_evaluation_sees_a_split_in_order_and_as_it_is(split, shapes, shapes_splits):
     data = shapes()
-    loaders = {"train": data.train_eval_dataloader, "validation": data.val_dataloader, "test": data.test_dataloader}
+    loaders = {"validation": data.val_dataloader, "test": data.test_dataloader}
     batches = list(loaders[split]())
     assert torch.equal(torch.cat([images for images, _ in batches]), normalize(shapes_splits[split].images))
     assert torch.equal(torch.cat([labels for _, labels in batches]), shapes_splits[split].labels)
