@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from s12lib.viz import INK, MARGIN, WIDE, Drawing, _canvas, _panel, _picture, _styled
 
 OPACITY = 0.6
-GAP, LINE, SCALE_HEIGHT = 5, 18, 52
+GAP, LINE, SCALE_HEIGHT = 5, 21, 52
 
 
 @_styled
@@ -52,7 +52,7 @@ def heatmap_table(
             _write(axes, text, 0, -4 / side, "top")
         if k < across:
             for axes, name in zip(panels, ["picture", *arrays], strict=True):
-                _write(axes, name, 0, 1 + 4 / side, "bottom")
+                _write(axes, name, 0, 1 + 7 / side, "baseline")
     _colour_bar(figure, top + head + rows * (side + line) + GAP, meaning)
     told = "; ".join(_tell(k, texts, arrays) for k, texts in enumerate(notes))
     return Drawing(figure, f"{title} ({dataset}) Pictures, each beside its heatmaps: {told}.")
@@ -78,7 +78,7 @@ def _write(axes: Axes, text: str, x: float, y: float, va: str) -> None:
 
 
 def _colour_bar(figure: Figure, top: int, meaning: str) -> None:
-    bar = _panel(figure, MARGIN + 8, top, 180, 14)
+    bar = _panel(figure, MARGIN + 10, top, 180, 14)
     figure.colorbar(ScalarMappable(Normalize(0, 1)), cax=bar, orientation="horizontal", ticks=[0, 0.5, 1])
     bar.text(1.08, 0.5, meaning, transform=bar.transAxes, va="center", size=12, color=INK)
 
