@@ -74,7 +74,7 @@ def explain(options: Namespace) -> None:
     print(f"Wrote {options.out}.")
 
 
-def _shortened(name: str, most: int = 20) -> str:
+def _shortened(name: str, most: int = 15) -> str:
     return name if len(name) <= most else f"{name[: most - 8]}…{name[-7:]}"
 
 
