@@ -84,10 +84,6 @@ class Classifier(pl.LightningModule):
         super().__init__()
         if network not in NETWORKS:
             raise ValueError(f"network must be one of {', '.join(NETWORKS)}, but it is {network!r}")
-        if not 0 <= ema_decay < 1 or ema_every < 1:
-            raise ValueError(f"ema_decay must be from 0 to below 1 and ema_every at least 1: {ema_decay}, {ema_every}")
-        if bias_lr_multiplier <= 0:
-            raise ValueError(f"bias_lr_multiplier must be above 0 (1 switches it off), but it is {bias_lr_multiplier}")
         for name, value in (("lr", lr), ("bias_lr_multiplier", bias_lr_multiplier), ("ema_every", ema_every)):
             if not value > 0:
                 raise ValueError(f"{name} must be positive, but it is {value}")

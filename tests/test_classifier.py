@@ -305,10 +305,14 @@ def test_a_checkpoint_loads_with_weights_only(tiny_network, shapes, quiet_traine
     ("settings", "fault"),
     [
         ({"network": "resnet50"}, "network must be one of page_resnet, but it is 'resnet50'"),
-        ({"ema_decay": 1.0}, "ema_decay must be from 0 to below 1"),
-        ({"ema_decay": -0.1}, "ema_decay must be from 0 to below 1"),
-        ({"ema_every": 0}, "ema_every at least 1"),
-        ({"bias_lr_multiplier": 0.0}, "bias_lr_multiplier must be above 0"),
+        ({"lr": -0.1}, "lr must be positive, but it is -0.1"),
+        ({"lr": float("nan")}, "lr must be positive, but it is nan"),
+        ({"bias_lr_multiplier": 0.0}, "bias_lr_multiplier must be positive, but it is 0.0"),
+        ({"ema_every": 0}, "ema_every must be positive, but it is 0"),
+        ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1, but it is 1.0"),
+        ({"momentum": -0.1}, "momentum must be at least 0 and below 1, but it is -0.1"),
+        ({"warmup": 1.5}, "warmup must be at least 0 and below 1, but it is 1.5"),
+        ({"label_smoothing": 1.0}, "label_smoothing must be at least 0 and below 1, but it is 1.0"),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_by_name(settings, fault):
