@@ -202,11 +202,11 @@ def test_metrics_of_one_step_share_a_row(tmp_path):
 
 def test_a_resumed_log_keeps_the_rows_before_the_checkpoint_and_drops_the_others(tmp_path):
     logged(tmp_path, 0, 9)
-    logged(tmp_path, 6, 7, resume_at=6)
+    logged(tmp_path, 8, 8, resume_at=6)
     rows = rows_of(tmp_path / "metrics.csv")
-    assert [int(row["step"]) for row in rows] == list(range(8))
-    assert [row["lr"] for row in rows] == [str(step / 10) for step in range(8)]
-    assert rows[7]["train_loss"] == "2.5"
+    assert [int(row["step"]) for row in rows] == [0, 1, 2, 3, 4, 5, 8]
+    assert [row["lr"] for row in rows] == ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.8"]
+    assert rows[-1]["train_loss"] == "2.5"
 
 
 def test_a_run_that_starts_afresh_starts_a_new_log(tmp_path):

@@ -191,6 +191,20 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_half_one(fault, small, 
     assert os.listdir(tmp_path) == ["cifar10.npz"]
 
 
+def test_the_file_takes_its_name_only_when_it_is_whole(small, tmp_path, monkeypatch):
+    path, renamed = tmp_path / "cifar10.npz", []
+    replace = os.replace
+
+    def watch(source: Path, target: Path) -> None:
+        renamed.append((same(read_cifar10(source), small), target.exists()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watch)
+    write_cifar10(small, path)
+    assert renamed == [(True, False)]
+    assert os.listdir(tmp_path) == ["cifar10.npz"]
+
+
 def test_a_full_disk_is_told_in_one_sentence_with_the_ways_out(small, tmp_path, monkeypatch):
     source = tmp_path / "copy.npz"
     write_cifar10(small, source)
