@@ -70,8 +70,8 @@ def log_samples(path: str) -> None:
     augment.EpochSampler.__iter__ = logged
 
 
-classifier.NETWORKS["tiny"] = Tiny
 if __name__ == "__main__":
+    classifier.NETWORKS["tiny"] = Tiny
     torch.set_num_threads(1)
     plan_accidents()
     if "S12_SAMPLES" in os.environ:
