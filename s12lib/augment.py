@@ -42,7 +42,7 @@ def generator_for(*key: int) -> torch.Generator:
 
 
 def crop_and_flip(images: torch.Tensor, shift: torch.Tensor, flip: torch.Tensor) -> torch.Tensor:
-    """Move each image by its shift, fill what comes in by reflection, and mirror where ``flip`` is true.
+    """Move the crop window of each image by its shift, fill by reflection, and mirror where ``flip`` is true.
 
     ``images (N, H, W, C)``, ``shift (N, 2)`` whole pixels (down, right), ``flip (N,)`` bool → ``(N, H, W, C)``.
     The same as reflect-padding and cropping, without the padded copy.
