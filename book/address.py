@@ -14,6 +14,7 @@ HOLDERS = (
     "_config.yml",
     "book/*.md",
     "lessons/*.py",
+    "lessons/drafts/*.py",
     "lessons/*.ipynb",
     "s12lib/**/*.py",
     "s12lib/**/*.md",

@@ -1,0 +1,381 @@
+"""The exercises of lesson 03: the loss, the schedule, the schedule in a run that had two bugs, and the averaging."""
+
+import math
+from collections.abc import Iterable, Sized
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import OneCycleLR
+
+from s12lib.classifier import one_cycle
+from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+
+
+class Loader(Sized, Iterable[Any], Protocol):
+    """Batches, and how many."""
+
+
+def number(result: Any, what: str = "the result") -> float:
+    """The result as a float. Raises Mistake unless it is one finite number."""
+    if result is None:
+        raise Mistake(f"Where {what} should be, there is None. Is the return missing?", "Every path wants its return.")
+    if isinstance(result, torch.Tensor):
+        result = result.detach().numpy()
+    if isinstance(result, np.ndarray | np.generic) and result.size == 1:
+        result = result.item()
+    if isinstance(result, bool) or not isinstance(result, int | float):
+        raise Mistake(f"Return one number for {what}, not a {type(result).__name__}.")
+    if not math.isfinite(result):
+        raise Mistake(f"For {what} you return {result}, which is no number to go on with.")
+    return float(result)
+
+
+# ---- the loss --------------------------------------------------------------------------------------------------------
+
+
+def smoothed_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Cross-entropy towards ``1 - smoothing`` of the label and ``smoothing`` spread over all classes, a mean."""
+    return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def _losses_gone_wrong(logits: torch.Tensor, labels: torch.Tensor, s: float) -> list[tuple[torch.Tensor, str, str]]:
+    """What well-known mistakes make of the loss, each with its hint."""
+    log_p, hot = logits.log_softmax(1), F.one_hot(labels, logits.shape[1]).to(logits.dtype)
+    right, every = -(log_p * hot).sum(1), -log_p.mean(1)
+    others = -(log_p * (1 - hot)).sum(1) / (logits.shape[1] - 1)
+    down = -logits.log_softmax(0)
+    return [
+        (
+            right.mean(),
+            "This is plain cross-entropy: nothing is smoothed yet.",
+            "Mix in the mean over all classes.",
+        ),
+        (
+            (s * right + (1 - s) * every).mean(),
+            "The two parts have changed their weights: most of the target belongs to the label.",
+            "(1 - smoothing) * right + smoothing * everywhere",
+        ),
+        (
+            ((1 - s) * right + s * others).mean(),
+            "You spread the rest over the wrong classes only. Here it goes to all of them, the right one too.",
+            "The mean over all classes, label included.",
+        ),
+        (
+            ((1 - s) * right + s * every * logits.shape[1]).mean(),
+            "You give the whole smoothing to each class. They share it.",
+            "The mean over the classes, not the sum.",
+        ),
+        ((right + s * every).mean(), "The label keeps all of its weight; it should give some away.", "1 - smoothing"),
+        (
+            ((1 - s) * right + s * every).sum(),
+            "You add up the pictures' losses. Then a larger batch takes larger steps.",
+            "Take the mean over the batch.",
+        ),
+        (
+            -((1 - s) * right + s * every).mean(),
+            "The sign is wrong: a loss must fall as the label's probability rises.",
+            "minus log p",
+        ),
+        (
+            (1 - s) * (down * hot).sum(1).mean() + s * down.mean(),
+            "Your softmax goes over the pictures of the batch. It should go over the classes of each picture.",
+            "log_softmax(dim=1)",
+        ),
+        (
+            (1 - s) * -(logits * hot).sum(1).mean() - s * logits.mean(),
+            "Logits are no probabilities yet.",
+            "logits.log_softmax(dim=1)",
+        ),
+    ]
+
+
+def _judge_loss(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(3)
+    for count, classes, smoothing in ((7, 10, 0.2), (5, 4, 0.35), (6, 10, 0.0)):
+        logits = 2 * torch.randn(count, classes, generator=generator)
+        labels = torch.randint(0, classes, (count,), generator=generator)
+        result = call(answer, logits, labels, smoothing)
+        if isinstance(result, torch.Tensor) and result.shape == (count,):
+            raise Mistake("You return a loss for each picture; return their mean.", ".mean()")
+        result = tensor(result, (), "the loss")
+        if close(result, smoothed_cross_entropy(logits, labels, smoothing)):
+            continue
+        for wrong, hint, more in _losses_gone_wrong(logits, labels, smoothing):
+            if close(result, wrong):
+                raise Mistake(hint, more)
+        raise Mistake(
+            f"With {classes} classes and smoothing {smoothing} the loss is {result.item():.4f}, "
+            f"but it should be {smoothed_cross_entropy(logits, labels, smoothing).item():.4f}.",
+            "log_softmax over the classes; the label's part and the mean over all classes; then the mean.",
+        )
+    _judge_loss_in_training(answer)
+
+
+def _judge_loss_in_training(answer: Any) -> None:
+    """The loss must stay finite for a very sure network, and its gradient must reach the logits."""
+    logits, labels = torch.tensor([[0.0, 300.0, -300.0], [5.0, 0.0, 1.0]]), torch.tensor([0, 2])
+    result = tensor(call(answer, logits, labels, 0.1), (), "the loss")
+    if not close(result, smoothed_cross_entropy(logits, labels, 0.1)):
+        raise Mistake(
+            "For a network that is very sure, your loss is no longer right: softmax underflows to 0, and its log is "
+            "infinite.",
+            "logits.log_softmax(dim=1) does both at once, and safely.",
+        )
+    logits.requires_grad_()
+    loss = answer(logits, labels, 0.1)
+    wanted = torch.autograd.grad(smoothed_cross_entropy(logits, labels, 0.1), logits)[0]
+    if not loss.requires_grad or not close(torch.autograd.grad(loss, logits)[0], wanted):
+        raise Mistake(
+            "The value is right, but its gradient does not reach the logits, so nothing would be learned.",
+            "Leave out detach, item and no_grad.",
+        )
+
+
+# ---- the schedule ----------------------------------------------------------------------------------------------------
+
+
+def _schedules_gone_wrong(
+    epoch: float, epochs: float, warmup: float, final_epochs: float, final_lr: float
+) -> list[tuple[float, str, str]]:
+    top, flat = warmup * epochs, epochs - final_epochs
+    down = (epoch - top) / (flat - top)
+    wrong: list[tuple[Any, str, str]] = [
+        (
+            np.interp(epoch, [0, warmup, flat, epochs], [0, 1, final_lr, final_lr]),
+            "Your peak comes at epoch warmup. But warmup is a share of the epochs.",
+            "The peak lies at warmup * epochs.",
+        ),
+        (
+            np.interp(epoch, [0, top, epochs], [0, 1, final_lr]),
+            "Your line falls until the very last epoch. It should be flat for the final epochs.",
+            "It reaches final_lr at epochs - final_epochs.",
+        ),
+        (
+            np.interp(epoch, [0, top, flat, epochs], [0, 1, final_lr, 0]),
+            "In the final epochs yours goes on falling. There it stays at final_lr.",
+            "return final_lr",
+        ),
+        (
+            np.interp(epoch, [0, top, flat, epochs], [0, 1, 0, 0]),
+            "Yours falls to 0; it should stop at final_lr.",
+            "From 1 to final_lr.",
+        ),
+        (
+            np.interp(epoch, [0, top, flat, epochs], [final_lr, 1, final_lr, final_lr]),
+            "Yours starts at final_lr. It should start at 0.",
+            "epoch / top",
+        ),
+    ]
+    if epoch < top:
+        wrong.append((1.0, "Yours starts at its peak: the warm-up is missing.", "epoch / (warmup * epochs)"))
+    elif epoch < flat:
+        cosine = final_lr + (1 - final_lr) * (1 + math.cos(math.pi * down)) / 2
+        wrong.append((cosine, "Yours falls in a wave. Here the lines are straight.", "1 + (final_lr - 1) * share"))
+        wrong.append((1.0, "Yours stays at its peak. After the warm-up it falls.", "1 + (final_lr - 1) * share"))
+    return [(float(value), hint, more) for value, hint, more in wrong]
+
+
+def _judge_one_cycle(answer: Any) -> None:
+    for settings in ((11, 0.2, 2, 0.1), (24, 0.25, 3, 0.05), (5, 0.4, 0.5, 0.3)):
+        epochs, warmup, final_epochs, final_lr = settings
+        top, flat = warmup * epochs, epochs - final_epochs
+        for epoch in (
+            0.3 * top,
+            0.8 * top,
+            top,
+            0,
+            (top + flat) / 2,
+            0.1 * top + 0.9 * flat,
+            flat + 0.6 * final_epochs,
+        ):
+            where = f"epoch {epoch:g} of {epochs}"
+            result = number(call(answer, epoch, *settings), where)
+            right = one_cycle(epoch, *settings)
+            if abs(result - right) < 1e-6:
+                continue
+            for value, hint, more in _schedules_gone_wrong(epoch, *settings):
+                if abs(result - value) < 1e-6:
+                    raise Mistake(hint, more)
+            raise Mistake(
+                f"At {where}, with warmup {warmup}, {final_epochs} final epochs and final_lr {final_lr}, it should be "
+                f"{right:.3f}, but yours is {result:.3f}.",
+                "Three straight pieces: up to the peak, down to final_lr, and flat.",
+            )
+
+
+# ---- the schedule in a run -------------------------------------------------------------------------------------------
+
+PEAK = 0.4
+
+
+def run_schedule(
+    optimizer: torch.optim.Optimizer, train_loader: Loader, validation_loader: Loader, epochs: int
+) -> list[float]:
+    """Step the optimiser on every training batch under a one-cycle; returns each step's learning rate."""
+    schedule = OneCycleLR(optimizer, max_lr=PEAK, total_steps=epochs * len(train_loader))
+    rates = []
+    for _ in range(epochs):
+        for _ in train_loader:
+            optimizer.step()
+            rates.append(float(schedule.get_last_lr()[0]))
+            schedule.step()
+    return rates
+
+
+class WatchedSGD(torch.optim.SGD):
+    """SGD that writes down the learning rate of each step it takes."""
+
+    def __init__(self) -> None:
+        super().__init__([torch.nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
+        self.rates: list[float] = []
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        self.rates.append(float(self.param_groups[0]["lr"]))
+        super().step(closure)
+
+
+def one_cycle_rates(steps: int, total: int) -> list[float]:
+    """The learning rates of the first ``steps`` of a one-cycle over ``total``; it stays where it ends."""
+    optimizer = WatchedSGD()
+    schedule = OneCycleLR(optimizer, max_lr=PEAK, total_steps=total)
+    for k in range(steps):
+        optimizer.step()
+        if k < total - 1:
+            schedule.step()
+    return optimizer.rates
+
+
+def _agree(a: list[float], b: list[float]) -> bool:
+    return len(a) == len(b) and bool(np.allclose(a, b, rtol=1e-6, atol=1e-9))
+
+
+def _rates_gone_wrong(train: int, validation: int, epochs: int) -> list[tuple[list[float], str, str]]:
+    steps, by_epoch = epochs * train, [k for k in range(epochs) for _ in range(train)]
+    total = one_cycle_rates(steps, epochs * train)
+    return [
+        (
+            [one_cycle_rates(epochs, epochs * validation)[k] for k in by_epoch],
+            "Both bugs are still there: which loader does the total come from, and how often is the schedule stepped?",
+            "One schedule.step() for every optimizer.step(), and as many as there are training batches.",
+        ),
+        (
+            [total[k] for k in by_epoch],
+            "The total is right now, but the schedule is still stepped once an epoch, so it hardly begins.",
+            "Move schedule.step() into the inner loop, after optimizer.step().",
+        ),
+        (
+            [one_cycle_rates(epochs, epochs)[k] for k in by_epoch],
+            "A staircase: the schedule is stepped once an epoch, and its total counts epochs.",
+            "It should move with every batch.",
+        ),
+        (
+            one_cycle_rates(steps, epochs * validation),
+            "The total still comes from the validation set.",
+            "epochs * len(train_loader)",
+        ),
+        (
+            one_cycle_rates(steps, epochs * (train + validation)),
+            "The total counts the validation batches too, on which nothing is trained: the schedule never ends.",
+            "epochs * len(train_loader)",
+        ),
+    ]
+
+
+def _judge_run(answer: Any) -> None:
+    batch = torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.long)
+    for train, validation, epochs in ((7, 11, 4), (9, 3, 5)):
+        optimizer = WatchedSGD()
+        try:
+            result = answer(optimizer, [batch] * train, [batch] * validation, epochs)
+        except ValueError as error:
+            raise Mistake(
+                f"The schedule was stepped more often than it was told to expect, at batch {len(optimizer.rates)}.",
+                "total_steps is the number of training batches in the whole run: epochs * len(train_loader).",
+            ) from error
+        steps, right = epochs * train, one_cycle_rates(epochs * train, epochs * train)
+        if len(optimizer.rates) != steps:
+            raise Mistake(
+                f"In {epochs} epochs of {train} training batches, the optimiser should take {steps} steps; yours takes "
+                f"{len(optimizer.rates)}.",
+                "optimizer.step() once for every batch of train_loader, in every epoch.",
+            )
+        for wrong, hint, more in _rates_gone_wrong(train, validation, epochs):
+            if _agree(optimizer.rates, wrong):
+                raise Mistake(hint, more)
+        if _agree(optimizer.rates[:-1], right[1:]):
+            raise Mistake(
+                "The schedule moves on before the optimiser has taken its step, so that the first rate is skipped.",
+                "optimizer.step() first, then schedule.step().",
+            )
+        if not _agree(optimizer.rates, right):
+            raise Mistake(
+                f"The learning rates are not those of a one-cycle with peak {PEAK} over {steps} steps.",
+                "OneCycleLR(optimizer, max_lr=0.4, total_steps=...), stepped once after every optimizer.step().",
+            )
+        if not isinstance(result, list | tuple) or len(result) != steps:
+            raise Mistake(f"Training is right. Return a list of the {steps} learning rates, one a batch.", "rates")
+        if not _agree([number(rate, "a learning rate") for rate in result], right):
+            raise Mistake(
+                "Training is right, but the list is not the learning rates that the batches were trained with.",
+                "Note the rate before schedule.step() changes it.",
+            )
+
+
+# ---- averaging -------------------------------------------------------------------------------------------------------
+
+
+def ema_update(average: torch.Tensor, weights: torch.Tensor, decay: float, every: int) -> torch.Tensor:
+    """The new average, when it is updated every ``every`` steps and ``decay`` is meant per step."""
+    kept = decay**every
+    return kept * average + (1 - kept) * weights
+
+
+def _judge_ema(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(4)
+    for decay, every in ((0.9, 1), (0.99, 5), (0.8, 3)):
+        average, weights = torch.randn(2, 3, 4, generator=generator)
+        result = tensor(call(answer, average, weights, decay, every), (3, 4), "the new average")
+        kept = decay**every
+        if close(result, torch.lerp(weights, average, kept), 1e-5):
+            continue
+        wrong = [
+            (
+                torch.lerp(average, weights, kept),
+                "Average and weights have changed places: yours forgets nearly all of the past.",
+                "The average keeps the large share.",
+            ),
+            (
+                torch.lerp(weights, average, decay),
+                "You ignore `every`. An average that is updated every fifth step must forget as much as five steps do.",
+                "decay ** every",
+            ),
+            (
+                torch.lerp(weights, average, 1 - every * (1 - decay)),
+                "Close, but forgetting does not add up, it multiplies: each step keeps its share of what is left.",
+                "decay ** every",
+            ),
+            (
+                kept * average + weights,
+                "Your shares add up to more than 1, so that the average grows without end.",
+                "1 - kept",
+            ),
+        ]
+        for value, hint, more in wrong:
+            if close(result, value, 1e-5):
+                raise Mistake(hint, more)
+        raise Mistake(
+            f"With decay {decay} and every {every}, {kept:.3f} of the average remain, and {1 - kept:.3f} come in.",
+            "kept * average + (1 - kept) * weights",
+        )
+
+
+EXERCISES = [
+    Exercise(
+        "smoothed_cross_entropy", smoothed_cross_entropy, _judge_loss, "The label gets most of it, and never all."
+    ),
+    Exercise("one_cycle", one_cycle, _judge_one_cycle, "Up, down, and flat: three straight lines."),
+    Exercise("run_schedule", run_schedule, _judge_run, "As many steps as there are training batches, and no other."),
+    Exercise("ema_update", ema_update, _judge_ema, "A memory of about 1 / (1 - decay) steps, however often you look."),
+]
