@@ -202,7 +202,7 @@ class RunBar(ProgressBar):
             self.bar.set_postfix(loss=f"{outputs['loss'].item():.3f}", accuracy=f"{accuracy:.1%}")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.bar is not None and "validation_accuracy" in trainer.callback_metrics:
+        if self.enabled and "validation_accuracy" in trainer.callback_metrics:
             accuracy = trainer.callback_metrics["validation_accuracy"]
             tqdm.write(f"epoch {trainer.current_epoch + 1}: validation accuracy {accuracy:.2%}")
 
