@@ -1,6 +1,5 @@
 """What `s12 data|predict|explain|pack|results` do; each takes the parsed options and prints its answer."""
 
-import os
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +53,7 @@ def explain(options: Namespace) -> None:
     from s12lib.pretrained import predict as probabilities_of
     from s12lib.viz import png
     from s12lib.viz_heatmaps import heatmap_table
+    from s12lib.whole_file import write_whole
 
     images, network = np.stack([read_picture(path) for path in options.images]), load_pretrained()
     probabilities = probabilities_of(network, images)
@@ -70,23 +70,12 @@ def explain(options: Namespace) -> None:
     title = f"Where {options.method} sees evidence, at {options.layer}"
     trained_on = f"Your pictures, as a network trained on {load_card()['dataset']} sees them"
     maps = {f"its map, {sizes}": places, "enlarged": enlarge(raw)}
-    _write_whole(options.out, png(heatmap_table(images, maps, notes, title, trained_on, opacities=(1, 0.6)).figure))
+    write_whole(options.out, png(heatmap_table(images, maps, notes, title, trained_on, opacities=(1, 0.6)).figure))
     print(f"Wrote {options.out}.")
 
 
 def _shortened(name: str, most: int = 15) -> str:
     return name if len(name) <= most else f"{name[: most - 8]}…{name[-7:]}"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, then rename it: nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def pack(options: Namespace) -> None:

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from s12lib.callbacks import CheckpointError, read_checkpoint
 from s12lib.datamodule import Split
 from s12lib.errors import CourseError
 from s12lib.model import PageResNet
+from s12lib.whole_file import write_whole
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 INTENDED_USE = (
@@ -184,11 +184,8 @@ def pack(checkpoint_path: Path, out: Path, test: Split | None = None) -> dict[st
     curve = checkpoint_path.parent / "metrics.csv"
     if curve.exists():
         files[out.with_suffix(".csv")] = curve.read_bytes()
-    out.parent.mkdir(parents=True, exist_ok=True)
     for path, data in files.items():
-        partial = path.with_name(path.name + ".part")
-        partial.write_bytes(data)
-        os.replace(partial, path)
+        write_whole(path, data)
     return card
 
 

@@ -1,7 +1,6 @@
 """The table of measured runs: one JSON file a run in ``results/``, from which the book's and README's tables come."""
 
 import json
-import os
 import statistics
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s12lib.errors import CourseError
+from s12lib.whole_file import write_whole
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 TARGETS = ("book/results.md", "README.md")
@@ -38,10 +38,7 @@ def record(run: dict[str, Any], metrics: dict[str, float], weights: str, folder:
     looks = read(path)["looks"] if path.exists() else []
     looks.append(datetime.now(UTC).isoformat(timespec="seconds"))
     result = run | metrics | {"weights_sha256": weights, "looks": looks}
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
-    os.replace(partial, path)
+    write_whole(path, (json.dumps(result, indent=2, sort_keys=True) + "\n").encode())
     return path
 
 
