@@ -178,9 +178,14 @@ class RecipeCLI(LightningCLI):
             )
 
 
-def run(args: list[str]) -> None:
-    """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments."""
+def expect_warnings() -> None:
+    """Keep Lightning from warning of what this command does on purpose."""
     logging.getLogger("pytorch_lightning.callbacks.weight_averaging").setLevel(logging.ERROR)
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message=f".*{message}")
+
+
+def run(args: list[str]) -> None:
+    """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments."""
+    expect_warnings()
     RecipeCLI(args)

@@ -10,8 +10,8 @@ from typing import Any
 from s12lib.errors import CourseError
 from s12lib.whole_file import write_whole
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-TARGETS = ("book/results.md", "README.md")
+TARGETS = (("book/results.md", "results"), ("README.md", "results"), ("book/results.md", "levers"))
+"""Which part of which file is written: what stands between its two markers."""
 ALL_TRAINING_IMAGES = {"CIFAR-10": 50_000}
 
 OTHERS = (
@@ -87,19 +87,28 @@ def table(folder: Path = Path("results")) -> str:
     )
 
 
-def fill(text: str, content: str) -> str:
-    """The text with the part between the two markers replaced. Raises ResultsError without markers."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ResultsError(f"the text has no single pair of markers {BEGIN} and {END}.")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{content}\n{END}{rest.split(END)[1]}"
+def fill(text: str, content: str, part: str = "results") -> str:
+    """The text with what stands between the two markers of a part replaced. Raises ResultsError without markers."""
+    begin, end = f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ResultsError(f"the text has no single pair of markers {begin} and {end}.")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+
+
+def contents(folder: Path = Path("results")) -> dict[str, str]:
+    """What stands in each part: the table of measured runs, and that of the levers."""
+    from s12lib import levers
+
+    return {"results": table(folder), "levers": levers.table(folder / "levers") or "Not measured yet."}
 
 
 def write(folder: Path = Path("results"), root: Path = Path()) -> list[Path]:
-    """Put the table into the book's page and README, where they exist; returns the files that changed."""
-    changed = []
-    for path in (root / target for target in TARGETS):
-        if path.exists() and (text := path.read_text()) != (new := fill(text, table(folder))):
+    """Put the tables into the book's page and README, where they exist; returns the files that changed."""
+    found, changed = contents(folder), []
+    for target, part in TARGETS:
+        path = root / target
+        if path.exists() and (text := path.read_text()) != (new := fill(text, found[part], part)):
             path.write_text(new)
             changed.append(path)
     return changed

@@ -69,7 +69,7 @@ def test_a_damaged_result_is_named(tmp_path):
 
 def test_writing_fills_the_part_between_the_markers_and_nothing_else(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+    readme.write_text("before\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
     results.record(RUN, METRICS, "a" * 64, tmp_path / "results")
     assert results.write(tmp_path / "results", tmp_path) == [readme]
     text = readme.read_text()
@@ -85,10 +85,10 @@ def test_a_text_without_markers_is_refused():
         results.fill("nothing here", "table")
 
 
-@pytest.mark.parametrize("target", results.TARGETS)
-def test_the_book_and_readme_show_the_table_of_the_stored_results(target):
+@pytest.mark.parametrize(("target", "part"), results.TARGETS)
+def test_the_book_and_readme_show_the_tables_of_the_stored_results(target, part):
     text = (ROOT / target).read_text()
-    assert text == results.fill(text, results.table(ROOT / "results"))
+    assert text == results.fill(text, results.contents(ROOT / "results")[part], part)
 
 
 def test_every_stored_result_names_its_dataset_and_hashes_to_its_recipe():

@@ -1,0 +1,137 @@
+"""What each lever of a recipe is worth: the same run with it and without it, judged on the validation split.
+
+``python -m s12lib.levers --config recipes/fast.yaml --epochs 6 --seeds 0 1 2`` trains the recipe on 45,000 images as it
+is, then with one lever at a time switched off. Each run leaves one file in ``results/levers/``, and a run that has left
+its file is not repeated. The test set is not touched. ``s12 results --write`` puts the table into the book.
+"""
+
+import argparse
+import json
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from s12lib.results import ResultsError
+from s12lib.whole_file import write_whole
+
+FOLDER = Path("results/levers")
+LEVERS: dict[str, tuple[str, Any]] = {
+    "bias-lr": ("model.bias_lr_multiplier", 1.0),
+    "frozen-bn-weight": ("model.freeze_bn_weight", False),
+    "whitening": ("model.whiten", False),
+    "ema": ("model.ema_decay", 0.0),
+    "label-smoothing": ("model.label_smoothing", 0.0),
+    "logit-scale": ("model.logit_scale", 0.125),
+    "alternating-flip": ("data.flip", "random"),
+    "flip": ("data.flip", "none"),
+    "crop": ("data.crop", 0),
+    "cutout": ("data.cutout", 0),
+}
+"""A lever's name, its field in the recipe, and the field's value when the lever is off."""
+AS_IT_IS = "none"
+HEAD = (
+    "| lever | field: on, off | n | accuracy with, % | without, % | worth, points | worth with flip TTA |",
+    "|---|---|---|---|---|---|---|",
+)
+
+
+def field_of(config: dict[str, Any], field: str) -> Any:
+    """A field of a resolved recipe, such as "model.lr"."""
+    section, name = field.split(".")
+    return config[section][name]
+
+
+def train(recipe: Path, epochs: int, seed: int, off: str, folder: Path = FOLDER, fields: tuple[str, ...] = ()) -> Path:
+    """One run without the lever ``off`` ("none": the recipe as it is); returns its file, made earlier or now.
+
+    ``fields`` are further arguments of ``s12 fit``. The validation accuracy is that of the last (averaged) weights.
+    """
+    name = f"{recipe.stem}-{epochs}epochs-without-{off}-seed{seed}"
+    out = folder / f"{name}.json"
+    if out.exists():
+        return out
+    from s12lib.recipe import RecipeCLI, expect_warnings
+
+    expect_warnings()
+    arguments = {
+        "config": recipe, "run_dir": f"runs/levers/{name}", "ckpt_path": "last", "seed_everything": seed,
+        "trainer.max_epochs": epochs, "trainer.check_val_every_n_epoch": epochs, "data.validation_size": 5000,
+    }  # fmt: skip
+    if off != AS_IT_IS:
+        field, value = LEVERS[off]
+        arguments[field] = str(value).lower() if isinstance(value, bool) else value
+    cli = RecipeCLI(["fit", *(f"--{key}={value}" for key, value in arguments.items()), *fields])
+    metrics = cli.trainer.callback_metrics
+    if "validation_accuracy" not in metrics:
+        raise ResultsError(f"runs/levers/{name} had ended before: delete it to train this run anew.")
+    scores = {key: float(metrics[f"validation_{key}"]) for key in ("accuracy", "accuracy_tta")}
+    images = {name: len(split.labels) for name, split in cli.datamodule.splits.items() if name != "test"}
+    run = cli.facts() | {"epochs": epochs, "without": off, "validation": scores, "images": images}
+    write_whole(out, (json.dumps(run, indent=2, sort_keys=True) + "\n").encode())
+    return out
+
+
+def table(folder: Path = FOLDER) -> str:
+    """The Markdown table of what each lever is worth: pairs of runs of the same seed; empty without any pair.
+
+    Raises ResultsError when a file cannot be read.
+    """
+    groups: dict[tuple[str, int, str], dict[str, dict[int, dict]]] = defaultdict(lambda: defaultdict(dict))
+    for path in sorted(folder.glob("*.json")):
+        try:
+            run = json.loads(path.read_text())
+            groups[run["recipe"], run["epochs"], run["hardware"]][run["without"]][run["seed"]] = run
+        except (ValueError, KeyError, TypeError) as error:
+            raise ResultsError(f"{path} cannot be read as a lever's run ({error}).") from error
+    parts = []
+    for (recipe, epochs, hardware), runs in groups.items():
+        rows = [row(off, runs[AS_IT_IS], runs[off]) for off in LEVERS if runs[AS_IT_IS].keys() & runs[off].keys()]
+        if rows:
+            run = next(iter(runs[AS_IT_IS].values()))
+            seen, judges = (f"{run['images'][split]:,}" for split in ("train", "validation"))
+            caption = f"`{recipe}`, {epochs} epochs of {seen} images of {run['dataset']}, judged on {judges} others"
+            caption += f"; {hardware}."
+            parts.append("\n".join([caption, "", *HEAD, *rows]))
+    return "\n\n".join(parts)
+
+
+def row(off: str, base: dict[int, dict], without: dict[int, dict]) -> str:
+    """One lever: means over the seeds that both sides have, and mean ± standard deviation of the paired differences."""
+    seeds = sorted(base.keys() & without.keys())
+
+    def scores(runs: dict[int, dict], key: str) -> list[float]:
+        return [100 * runs[seed]["validation"][key] for seed in seeds]
+
+    def worth(key: str) -> str:
+        differences = [a - b for a, b in zip(scores(base, key), scores(without, key), strict=True)]
+        sd = f" ± {statistics.stdev(differences):.2f}" if len(seeds) > 1 else ""
+        return f"{statistics.mean(differences):+.2f}{sd}"
+
+    field, value = LEVERS[off]
+    values = f"`{field}`: {field_of(base[seeds[0]]['config'], field)}, {value}"
+    means = (f"{statistics.mean(scores(runs, 'accuracy')):.2f}" for runs in (base, without))
+    cells = (off, values, str(len(seeds)), *means, worth("accuracy"), worth("accuracy_tta"))
+    return f"| {' | '.join(cells)} |"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train what is missing, seed by seed, so that an early stop leaves whole comparisons; then print the table."""
+    parser = argparse.ArgumentParser(prog="python -m s12lib.levers", description="What is each lever worth?")
+    parser.add_argument("--config", type=Path, default=Path("recipes/fast.yaml"))
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--levers", nargs="+", choices=LEVERS, default=list(LEVERS))
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    options, fields = parser.parse_known_args(argv)
+    for seed in options.seeds:
+        base = json.loads(train(options.config, options.epochs, seed, AS_IT_IS, options.out, tuple(fields)).read_text())
+        for off in options.levers:
+            field, value = LEVERS[off]
+            if field_of(base["config"], field) != value:
+                train(options.config, options.epochs, seed, off, options.out, tuple(fields))
+    print(table(options.out))
+
+
+if __name__ == "__main__":
+    main()

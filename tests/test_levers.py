@@ -1,0 +1,77 @@
+"""What a lever is worth: paired runs on the validation split, and the table made of them."""
+
+import json
+
+import pytest
+import yaml
+
+from s12lib import levers
+from s12lib.results import ResultsError
+
+
+def write_run(folder, without, seed, accuracy, **changes):
+    config = {"model": {"ema_decay": 0.99, "whiten": True}, "data": {"crop": 4}}
+    run = {
+        "recipe": "fast", "epochs": 6, "hardware": "abacus", "dataset": "CIFAR-10", "seed": seed, "without": without,
+        "config": config, "validation": {"accuracy": accuracy, "accuracy_tta": accuracy + 0.01},
+        "images": {"train": 45_000, "validation": 5000},
+    }  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    (folder / f"{without}-{seed}-{len(list(folder.iterdir()))}.json").write_text(json.dumps(run | changes))
+
+
+def test_a_lever_is_worth_the_mean_of_the_differences_of_the_same_seed(tmp_path):
+    for seed, with_it, without in ((0, 0.93, 0.92), (1, 0.94, 0.91)):
+        write_run(tmp_path, "none", seed, with_it)
+        write_run(tmp_path, "ema", seed, without)
+    assert "| ema | `model.ema_decay`: 0.99, 0.0 | 2 | 93.50 | 91.50 | +2.00 ± 1.41 | +2.00 ± 1.41 |" in levers.table(
+        tmp_path
+    )
+
+
+def test_a_seed_that_only_one_side_has_is_left_out(tmp_path):
+    write_run(tmp_path, "none", 0, 0.93)
+    write_run(tmp_path, "none", 1, 0.5)
+    write_run(tmp_path, "ema", 0, 0.92)
+    assert "| 1 | 93.00 | 92.00 | +1.00 | +1.00 |" in levers.table(tmp_path)
+
+
+def test_runs_of_other_length_recipe_or_machine_are_not_paired(tmp_path):
+    write_run(tmp_path, "none", 0, 0.93)
+    for change in ({"epochs": 7}, {"recipe": "page24"}, {"hardware": "slide rule"}):
+        write_run(tmp_path, "ema", 0, 0.92, **change)
+    assert levers.table(tmp_path) == ""
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "broken.json").write_text("{}")
+    with pytest.raises(ResultsError, match=r"broken\.json"):
+        levers.table(tmp_path)
+
+
+@pytest.fixture
+def recipe(tmp_path, tiny_network, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {
+        "trainer": {"accelerator": "cpu", "precision": "32-true"},
+        "model": {"network": tiny_network, "whiten": True, "ema_decay": 0.9, "ema_every": 1},
+        "data": {"class_path": "s12lib.Shapes", "init_args": {"train_size": 64, "test_size": 10, "batch_size": 16}},
+    }
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_repeated(recipe, tmp_path, capsys):
+    arguments = ["--config", "tiny.yaml", "--epochs", "2", "--levers", "ema", "flip", "--out", "out"]
+    levers.main([*arguments, "--data.validation_size=20"])
+    runs = {run["without"]: run for path in (tmp_path / "out").iterdir() for run in [json.loads(path.read_text())]}
+    assert runs.keys() == {"none", "ema"}  # Shapes are not flipped in the first place
+    assert runs["ema"]["config"]["model"] == runs["none"]["config"]["model"] | {"ema_decay": 0.0}
+    assert runs["ema"]["config"]["data"] == runs["none"]["config"]["data"]
+    assert all(run["images"] == {"train": 64, "validation": 20} for run in runs.values())
+    assert "| ema |" in capsys.readouterr().out
+
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    levers.main([*arguments, "--data.validation_size=20"])
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
