@@ -22,6 +22,7 @@ OTHERS = {
         "turn a checkpoint into safetensors and a card",
         "s12 pack runs/page24-seed0/last.ckpt --out page.safetensors",
     ),
+    "app": ("open the app on this machine", "s12 app --port 7860"),
     "results": ("print the table of measured runs; --write puts it into the book and README", "s12 results --write"),
 }
 LAYERS = ("prep", "layer1", "layer2", "layer3")  # as in s12lib.explain, which would load torch
@@ -64,6 +65,11 @@ def parser_for(command: str) -> Parser:
         parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
         parser.add_argument(
             "--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .safetensors"
+        )
+    elif command == "app":
+        parser.add_argument("--port", type=int, default=7860, help="where it listens (default: 7860)")
+        parser.add_argument(
+            "--weights", type=Path, metavar="FILE", help="what `s12 pack` wrote (default: the weights that came along)"
         )
     elif command == "results":
         parser.add_argument("--write", action="store_true", help="write book/results.md and README.md")

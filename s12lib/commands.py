@@ -100,6 +100,12 @@ def pack(options: Namespace) -> None:
     print(f"Wrote {options.out} and its card {options.out.with_suffix('.json')}.")
 
 
+def app(options: Namespace) -> None:
+    from s12lib.app import launch
+
+    launch(options.port, options.weights or "page_resnet_cifar10")
+
+
 def results(options: Namespace) -> None:
     from s12lib import results as runs
 
