@@ -1,10 +1,12 @@
 """Make each lesson's notebook, with its outputs, from the .py file beside it: ``make lessons``.
 
 Alt text goes from each figure's output into its cell's metadata, where the book looks for it. The figure of a cell that
-is tagged ``goal`` is saved as ``images/NN_name.png``, the picture at the lesson's top.
+is tagged ``goal`` is saved as ``images/NN_name.png``, the picture at the lesson's top. The notebook holds that picture
+itself: in Colab no other file lies beside it.
 """
 
 import base64
+import re
 import sys
 from pathlib import Path
 
@@ -24,9 +26,22 @@ def read_source(path: Path) -> NotebookNode:
     cells = []
     for k, cell in enumerate(jupytext.read(path).cells):
         new = v4.new_code_cell if cell.cell_type == "code" else v4.new_markdown_cell
+        text = cell.source if cell.cell_type == "code" else with_pictures(cell.source, path.parent)
         metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
-        cells.append(new(cell.source, id=f"cell-{k:02d}", metadata=metadata))
+        cells.append(new(text, id=f"cell-{k:02d}", metadata=metadata))
     return v4.new_notebook(cells=cells, metadata=METADATA)
+
+
+def with_pictures(text: str, folder: Path) -> str:
+    """Markdown whose links to pictures in ``images/`` are replaced by the pictures themselves, where they exist."""
+
+    def content(link: re.Match[str]) -> str:
+        picture = folder / link[1]
+        if not picture.exists():  # before the lesson's first execution
+            return link[0]
+        return f"(data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()})"
+
+    return re.sub(r"\((images/\w+\.png)\)", content, text)
 
 
 def images_of(cell: NotebookNode) -> list[NotebookNode]:
@@ -55,6 +70,8 @@ def build(path: Path) -> None:
             picture = path.parent / "images" / f"{path.stem}.png"
             picture.parent.mkdir(exist_ok=True)
             picture.write_bytes(base64.b64decode(images_of(cell)[0].data["image/png"]))
+    for cell, fresh in zip(notebook.cells, read_source(path).cells, strict=True):
+        cell.source = fresh.source  # with the new picture at the top
     notebook.metadata = METADATA  # without the executing Python's version
     write(notebook, path.with_suffix(".ipynb"))
     print(path.with_suffix(".ipynb"), f"{path.with_suffix('.ipynb').stat().st_size / 1e6:.2f} MB")

@@ -114,6 +114,15 @@ def test_badge_leads_to_this_notebook_in_the_configured_repository(source):
 
 
 @every_lesson
+def test_pictures_travel_inside_the_notebook(source):
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]{0,40})", prose(source))
+    assert [picture for picture in pictures if not picture.startswith("data:image/png;base64,")] == [
+        "../book/_static/colab-badge.svg"
+    ]
+    assert len(pictures) > 1
+
+
+@every_lesson
 def test_setup_is_the_first_cell_and_the_same_in_every_lesson(source):
     first = code(source)[0].source
     assert first == code(SOURCES[0])[0].source
