@@ -22,11 +22,18 @@ OTHERS = {
         "turn a checkpoint into safetensors and a card",
         "s12 pack runs/page24-seed0/last.ckpt --out page.safetensors",
     ),
+    "familiarity": (
+        "measure from when on a picture is unlike the training data, for the card of weights",
+        "s12 familiarity page.safetensors",
+    ),
+    "examples": ("measure the app's examples and the network's most confident mistakes anew", "s12 examples"),
     "app": ("open the app on this machine", "s12 app --port 7860"),
+    "export": ("turn weights into one ONNX file, verified", "s12 export --format onnx --out page.onnx"),
     "results": ("print the table of measured runs; --write puts it into the book and README", "s12 results --write"),
 }
 LAYERS = ("prep", "layer1", "layer2", "layer3")  # as in s12lib.explain, which would load torch
 METHODS = ("gradcam", "gradcam++", "eigencam", "hirescam", "layercam", "random")  # as in s12lib.cam_methods
+PRECISIONS = ("float32", "float16")  # as in s12lib.export
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,10 +73,24 @@ def parser_for(command: str) -> Parser:
         parser.add_argument(
             "--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .safetensors"
         )
+    elif command == "familiarity":
+        parser.add_argument(
+            "weights", type=Path, nargs="?", metavar="FILE", help="what `s12 pack` wrote (default: the shipped weights)"
+        )
     elif command == "app":
         parser.add_argument("--port", type=int, default=7860, help="where it listens (default: 7860)")
         parser.add_argument(
             "--weights", type=Path, metavar="FILE", help="what `s12 pack` wrote (default: the weights that came along)"
+        )
+    elif command == "export":
+        parser.add_argument("--format", choices=["onnx"], required=True, help="what to make")
+        parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .onnx")
+        parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="how weights are stored")
+        parser.add_argument(
+            "--weights",
+            default="page_resnet_cifar10",
+            metavar="NAME_OR_FILE",
+            help="weights that come with the package, or a file by `s12 pack` (default: page_resnet_cifar10)",
         )
     elif command == "results":
         parser.add_argument("--write", action="store_true", help="write book/results.md and README.md")
@@ -96,7 +117,7 @@ Example: {example}"""
 
 
 def overview() -> str:
-    rows = [f"  {name:10}{about}" for name, (about, _) in (LIGHTNING | OTHERS).items()]
+    rows = [f"  {name:13}{about}" for name, (about, _) in (LIGHTNING | OTHERS).items()]
     return (
         "usage: s12 COMMAND ...\n\nThe Page ResNet course's command.\n\n"
         + "\n".join(rows)

@@ -1,4 +1,4 @@
-"""What `s12 data|predict|explain|pack|results` do; each takes the parsed options and prints its answer."""
+"""What `s12 data|predict|explain|pack|export|results` do; each takes the parsed options and prints its answer."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -8,6 +8,8 @@ from s12lib.cifar10 import CLASSES, DataError, prepare_cifar10
 
 if TYPE_CHECKING:
     import torch
+
+    from s12lib.datamodule import Split
 
 MOST_EXPLAINED = 100  # pictures in one figure; a PNG of more would be too tall to draw
 
@@ -100,10 +102,69 @@ def pack(options: Namespace) -> None:
     print(f"Wrote {options.out} and its card {options.out.with_suffix('.json')}.")
 
 
+def familiarity(options: Namespace) -> None:
+    from s12lib.pretrained import WEIGHTS_DIR
+    from s12lib.unfamiliar import write_familiarity
+
+    weights = options.weights or WEIGHTS_DIR / "page_resnet_cifar10.safetensors"
+    measured = write_familiarity(weights)
+    for name, kinds in measured["auroc"].items():
+        print(f"{name}: " + ", ".join(f"AUROC {value:.3f} against {kind}" for kind, value in kinds.items()))
+    seen = "seen in training" if measured["validation"]["seen_in_training"] else "not seen in training"
+    print(f"Taken: {measured['score']}, threshold {measured['threshold']:.3f}; validation pictures were {seen}.")
+    print("Warned of: " + ", ".join(f"{share:.1%} of {kind}" for kind, share in measured["warned"].items()))
+    print(f"Wrote it into the card {weights.with_suffix('.json')}.")
+
+
+def examples(options: Namespace) -> None:
+    from s12lib.app_figures import write_examples
+
+    print(write_examples())
+
+
 def app(options: Namespace) -> None:
     from s12lib.app import launch
 
     launch(options.port, options.weights or "page_resnet_cifar10")
+
+
+def export(options: Namespace) -> None:
+    import tempfile
+
+    from s12lib import export as onnx
+    from s12lib import pretrained
+
+    if options.out.suffix != ".onnx":
+        raise ValueError(f"--out must end in .onnx, but it is {options.out}.")
+    network, card = pretrained.find_weights(options.weights)
+    expected = onnx.Answers.of(network, _test_split_of(card["dataset"]))
+    reports = []
+    with tempfile.TemporaryDirectory() as scratch:  # for the other precision, which is measured and thrown away
+        for precision in onnx.TOLERANCE:
+            out = options.out if precision == options.precision else Path(scratch) / "other.onnx"
+            reports.append(onnx.export_verified(network, out, precision, expected))
+    print(f"{'weights':10}{'size':>9}{'accuracy':>11}{'one picture':>14}{'off by at most':>17}")
+    for report in reports:
+        size, time, off = report["bytes"] / 1e6, report["milliseconds"], report["largest_difference"]
+        accuracy = "-" if report["test_accuracy"] is None else f"{report['test_accuracy']:.2%}"
+        print(f"{report['precision']:10}{size:>6.1f} MB{accuracy:>11}{time:>11.1f} ms{off:>17.1e}")
+    measured = "" if expected.labels is None else f"; accuracy on {len(expected.labels):,} test images"
+    print(f"Held against the PyTorch model on {len(expected.images):,} pictures ({card['dataset']}{measured}).")
+    print(f"Wrote {options.out}: ONNX opset {onnx.OPSET}, {options.precision} weights.")
+
+
+def _test_split_of(dataset: str) -> "Split | None":
+    """The test split of CIFAR-10 or Shapes, or None, with a word about it, where it is not to be had."""
+    from s12lib.datamodule import CIFAR10, Shapes
+
+    data = Shapes(train_size=10, validation_size=0) if dataset == Shapes.name else CIFAR10()
+    try:
+        data.setup("test")
+    except DataError as error:
+        print(f"{error} So the file is verified on the project's own pictures, and its accuracy is not measured.")
+        return None
+    print(f"Verifying on the {len(data.splits['test'].labels):,} test images of {data.name}, which takes some minutes.")
+    return data.splits["test"]
 
 
 def results(options: Namespace) -> None:

@@ -76,6 +76,18 @@ def load_weights(path: Path) -> PageResNet:
     return network.eval()
 
 
+def find_weights(name_or_file: str) -> tuple[PageResNet, dict[str, Any]]:
+    """The network and its card, by a name that :func:`load_pretrained` takes or from a file that ``s12 pack`` wrote.
+
+    Raises ValueError when it is neither, and WeightsError when the file is not what its card describes.
+    """
+    path = WEIGHTS_DIR / f"{name_or_file}.safetensors" if name_or_file in available() else Path(name_or_file)
+    if path.suffix != ".safetensors":
+        known = ", ".join(available())
+        raise ValueError(f"Weights must be one of {known}, or a file in .safetensors, but they are {name_or_file!r}.")
+    return load_weights(path), json.loads(path.with_suffix(".json").read_text())
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients inside, every module's own mode again afterwards."""
