@@ -4,6 +4,7 @@ Gradio is imported only when the app is built, since that takes seconds.
 """
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import gradio
 
 BUSY = "The app is busy with the pictures of others: try again in a few seconds."
+NOT_UNDERSTOOD = "That request is not understood: the page's footer links to a description of what the app takes."
 
 
 class AppError(CourseError):
@@ -25,14 +27,15 @@ def build_app(weights: str | Path = "page_resnet_cifar10") -> "gradio.Blocks":
     Raises AppError where Gradio is not installed, ValueError or WeightsError where the weights are not what they
     should be.
     """
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    from s12lib.app_answers import Expert
+
+    expert = Expert(weights)
     try:
         from s12lib.app_page import Page
     except ModuleNotFoundError as error:
         raise AppError(f"The app needs the package {error.name}: `pip install 's12lib[app]'` brings it.") from error
-    from s12lib.app_answers import Expert
-
-    return Page(Expert(weights)).build()
+    return Page(expert).build()
 
 
 def launch(
@@ -47,21 +50,46 @@ def launch(
     Raises AppError when the port is taken, and what ``build_app`` raises.
     """
     blocks = build_app(weights)
-    import gradio as gr
-
-    from s12lib.app_html import CSS
-    from s12lib.pictures import MAX_BYTES
-
-    fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     try:
-        _, address, _ = blocks.launch(
-            server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, inbrowser=False,
-            max_file_size=MAX_BYTES + 1_000_000, footer_links=["api"], run_history=False, enable_monitoring=False,
-            ssr_mode=False, pwa=False, state_session_capacity=200, css=CSS, theme=gr.themes.Default(**fonts),
-        )  # fmt: skip
+        _, address, _ = blocks.launch(server_name=host, server_port=port, **server_settings())
     except OSError as error:
         raise AppError(f"Port {port} is taken: choose another one with --port.") from error
     print(f"The app is at {address} (stop it with Ctrl+C).", flush=True)
     if wait:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads are deleted then, too
         blocks.block_thread()
     return address
+
+
+def server_settings() -> dict[str, Any]:
+    """How Gradio shall serve: nothing from other hosts, nothing recorded, and plain sentences for what goes wrong."""
+    from fastapi.exceptions import RequestValidationError
+    from gradio.themes import Default
+
+    from s12lib.app_html import CSS
+    from s12lib.pictures import MAX_BYTES
+
+    too_large = f"That file is too large: choose a picture of at most {MAX_BYTES // 1_000_000} MB."
+    handlers = {503: _says(BUSY, 503), 413: _says(too_large, 413), RequestValidationError: _says(NOT_UNDERSTOOD, 422)}
+    fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    return {
+        "theme": Default(**fonts),
+        "css": CSS,
+        "footer_links": ["api"],
+        "app_kwargs": {"exception_handlers": handlers},
+        "max_file_size": MAX_BYTES,
+        "state_session_capacity": 100,
+        "prevent_thread_lock": True,
+        "quiet": True,
+        **dict.fromkeys(("share", "inbrowser", "run_history", "enable_monitoring", "ssr_mode", "pwa"), False),
+    }
+
+
+def _says(sentence: str, status: int) -> Any:
+    """A handler of the web server that answers with a sentence."""
+    from fastapi.responses import JSONResponse
+
+    async def handler(_request: Any, _error: Any) -> JSONResponse:
+        return JSONResponse({"detail": sentence, "error": sentence}, status)
+
+    return handler

@@ -4,12 +4,14 @@ import base64
 import io
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
 from s12lib.app_answers import Answer, Settings
+from s12lib.app_examples import FOLDER, Mistake, percent
 from s12lib.viz_heatmaps import _place
 
 SIDE = 192  # pixels a side: 6 × 32, so that each of the network's pixels is a square of 6 × 6
@@ -20,22 +22,35 @@ UNFAMILIAR = (
 )
 
 CSS = """
+#try { display: grid; gap: 1rem; grid-template: "ask answer" auto "settings answer" 1fr / 2fr 3fr; }
+#ask { grid-area: ask; } #shown { grid-area: answer; } #settings { grid-area: settings; }
+#ask, #shown, #settings { min-width: 0 !important; }
+@media (max-width: 700px) { #try { grid-template: "ask" auto "answer" auto "settings" auto / 1fr; } }
 .answers, .mistakes { display: flex; flex-wrap: wrap; gap: 1rem; }
-.answer { flex: 1 1 20rem; max-width: 44rem; border: 1px solid var(--border-color-primary); border-radius: 8px;
+.answer { flex: 1 1 16rem; min-width: 0; border: 1px solid var(--border-color-primary); border-radius: 8px;
   padding: 1rem; background: var(--background-fill-primary); color: var(--body-text-color); }
 .answer h3 { margin: 0 0 .5rem; font-size: 1.05rem; overflow-wrap: anywhere; }
 .answer .seen { display: flex; flex-wrap: wrap; gap: .75rem; }
 .answer figure, .mistakes figure { margin: 0; max-width: 100%; }
-.answer figcaption, .mistakes figcaption { font-size: .85rem; color: var(--body-text-color-subdued); max-width: 192px; }
+.answer figcaption { font-size: .85rem; color: var(--body-text-color); width: 192px; margin-top: .25rem; }
 .answer img { width: 192px; height: 192px; image-rendering: pixelated; border-radius: 4px; }
 .mistakes img { max-width: 100%; border-radius: 4px; }
-.answer table { width: 100%; border-collapse: collapse; margin-top: .75rem; }
-.answer caption { text-align: left; font-size: .85rem; color: var(--body-text-color-subdued); }
+.answer table { width: 100%; border-collapse: collapse; margin: .75rem 0 0; }
+.answer caption { text-align: left; font-size: .85rem; color: var(--body-text-color); padding-bottom: .25rem; }
+.answer tr, .answer th, .answer td { border: none !important; padding: .15rem 0 !important; }
 .answer th { text-align: left; font-weight: 400; width: 6.5rem; }
-.answer td.number { text-align: right; width: 4.5rem; font-variant-numeric: tabular-nums; }
+.answer td.number { text-align: right; width: 5rem; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .answer tr:first-of-type th, .answer tr:first-of-type td { font-weight: 600; }
 .bar { height: .8rem; background: #0072B2; border-radius: 2px; min-width: 1px; }
 .warning { border-left: 4px solid #D55E00; padding: .25rem .75rem; margin: 0 0 .75rem; }
+.examples { gap: .5rem; }
+.examples button { flex: 1 1 5.5rem; min-width: 5.5rem !important; max-width: 8rem; flex-direction: column;
+  justify-content: flex-start; }
+.examples button img { width: 64px; height: 64px; object-fit: cover; border-radius: 4px; margin: 0; }
+.card table { width: auto; max-width: 100%; border-collapse: collapse; }
+.card tr, .card th, .card td { border: solid var(--border-color-primary) !important; border-width: 0 0 1px !important; }
+.card th, .card td { text-align: left; vertical-align: top; padding: .3rem 1.5rem .3rem 0 !important; }
+.card th { font-weight: 600; } .card td { overflow-wrap: anywhere; }
 """
 
 
@@ -59,13 +74,6 @@ def with_heat(image: np.ndarray, heat: np.ndarray, opacity: float, side: int = S
 def enlarged(image: np.ndarray, side: int = SIDE) -> np.ndarray:
     """``(32, 32, 3)`` → ``(side, side, 3)``, each pixel a square; ``side`` is a multiple of 32."""
     return image.repeat(side // 32, axis=0).repeat(side // 32, axis=1)
-
-
-def percent(share: float) -> str:
-    """A probability for people; what rounds to 0 or 100 % but is neither says so."""
-    if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
 def answers_html(answers: Sequence[Answer], settings: Settings) -> str:
@@ -92,6 +100,21 @@ def _card(answer: Answer, settings: Settings) -> str:
         f'{warning}<div class="seen">{seen}{felt}</div>'
         f"<table><caption>The likeliest classes and their probabilities</caption>{rows}</table></article>"
     )
+
+
+def mistakes_html(mistakes: Sequence[Mistake], with_heat: bool) -> str:
+    """The figures of mistakes, each with its text for who cannot see it."""
+    figures = "".join(
+        f'<figure><img src="{file_address(FOLDER / (m.heatmaps if with_heat else m.picture))}" alt="{escape(m.told)}">'
+        "</figure>"
+        for m in mistakes
+    )
+    return f'<div class="mistakes">{figures}</div>'
+
+
+def file_address(path: Path) -> str:
+    """A PNG file as a data address."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _figure(image: np.ndarray, words: str) -> str:

@@ -1,0 +1,69 @@
+"""The app's examples and its gallery of mistakes, as ``s12 examples`` measured them: pictures and honest outcomes."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "app_files"
+RECORD = "measured.json"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture to try, and what the network answered to it: ``truth`` is None where no class would be right."""
+
+    file: str
+    shows: str
+    truth: str | None
+    source: str
+    answer: str = ""
+    probability: float = 0.0
+    familiar: bool | None = None
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / self.file
+
+    @property
+    def verdict(self) -> str:
+        """What is to be said of the answer, for people."""
+        if self.truth is None:
+            return "warned of" if self.familiar is False else "not warned of, though no class is right"
+        right = "right" if self.answer == self.truth else "wrong"
+        return f"{right}, but warned of" if self.familiar is False else right
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test picture that the network was most certain of and wrong about: one figure of it, one with its heatmaps."""
+
+    picture: str
+    heatmaps: str
+    index: int
+    answer: str
+    probability: float
+    truth: str
+
+    @property
+    def told(self) -> str:
+        return (
+            f"CIFAR-10 test picture {self.index}: the network says {self.answer}, {percent(self.probability)}; "
+            f"the label says {self.truth}."
+        )
+
+
+def recorded(card: dict[str, Any]) -> tuple[list[Example], list[Mistake]]:
+    """The examples and mistakes as ``s12 examples`` left them; for other weights than those, no answer is claimed."""
+    record = json.loads((FOLDER / RECORD).read_text())
+    examples = [Example(**example) for example in record["examples"]]
+    if record["weights_sha256"] == card["sha256"]:
+        return examples, [Mistake(**mistake) for mistake in record["mistakes"]]
+    return [Example(e.file, e.shows, e.truth, e.source) for e in examples], []
+
+
+def percent(share: float) -> str:
+    """A probability for people; what rounds to 0 or 100 % but is neither says so."""
+    if 0 < share < 0.0005:
+        return "< 0.1\xa0%"
+    return "> 99.9\xa0%" if 0.9995 <= share < 1 else f"{100 * share:.1f}\xa0%"
