@@ -1,7 +1,11 @@
 """What all tests share: one torch thread, the real CIFAR-10 or a loud skip, and a network that trains in a blink."""
 
+import functools
+import http.server
 import os
-from collections.abc import Callable
+import shutil
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +20,16 @@ settings.register_profile("course", derandomize=True, database=None, deadline=No
 settings.load_profile("course")
 
 ROOT = Path(__file__).resolve().parent.parent
+BROWSER_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +104,54 @@ def one_of_two_devices() -> Callable[[int], SimpleNamespace]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory) -> Path:
+    """The built book; it is built here when it is missing or older than its sources."""
+    from built_book import HTML, build_when_stale
+    from filelock import FileLock
+
+    with FileLock(tmp_path_factory.getbasetemp().parent / "book.lock"):
+        build_when_stale()
+    return HTML
+
+
+@pytest.fixture(scope="session")
+def address(html: Path) -> Iterator[str]:
+    """Where the built book is served, on this machine only."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(html)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, else Playwright's own, else every test in a browser is skipped."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        found = shutil.which("chromium") or started.chromium.executable_path
+        if not Path(found).is_file():
+            pytest.skip("NO BROWSER: no page was looked at; install chromium (Debian) or: playwright install chromium")
+        chromium = started.chromium.launch(executable_path=found, args=BROWSER_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """The closing line about the app's cases: how many there were, and what became of them."""
+    reports = terminalreporter.stats
+    counts = {
+        outcome: sum("::test_case_" in getattr(report, "nodeid", "") for report in reports.get(outcome, []))
+        for outcome in ("passed", "failed", "error", "skipped")
+    }
+    if any(counts.values()):
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+        terminalreporter.write_line(f"The app against what strangers send: {sum(counts.values())} cases, {outcomes}.")
