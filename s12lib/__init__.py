@@ -6,6 +6,8 @@ _HOME = {
     "model": ["PageResNet"],
     "classifier": ["Classifier"],
     "datamodule": ["CIFAR10", "Shapes"],
+    "cifar100": ["CIFAR100"],
+    "folders": ["Pictures"],
     "cifar10": ["CLASSES"],
     "augment": ["MEAN", "STD", "normalize"],
     "pretrained": ["load_card", "load_curve", "load_pretrained", "predict"],

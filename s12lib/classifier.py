@@ -109,8 +109,11 @@ class Classifier(pl.LightningModule):
         return [EMAWeightAveraging(decay=decay**every, update_every_n_steps=every)]
 
     def setup(self, stage: str) -> None:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        classes, count = getattr(data, "classes", ()), self.hparams["num_classes"]
+        if classes and len(classes) != count:
+            raise ValueError(f"num_classes must be {len(classes)}, as {data.name} has, but it is {count}")
         if stage == "fit" and self.hparams["whiten"]:
-            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
             self.whiten_first_convolution(data.splits["train"].images[:2000])
 
     def whiten_first_convolution(self, images_uint8: torch.Tensor) -> None:

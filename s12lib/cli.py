@@ -107,7 +107,7 @@ def lightning_help(command: str) -> str:
   --seed_everything N        the seed (default 0)
   --trainer.FIELD VALUE      a field of Lightning's Trainer, such as --trainer.max_epochs 5
   --model.FIELD VALUE        a field of the Classifier, such as --model.lr 0.5
-  --data CLASS               CIFAR10 or Shapes; --data.FIELD VALUE sets a field of it
+  --data CLASS               CIFAR10, CIFAR100, Shapes or Pictures; --data.FIELD VALUE sets a field of it
   --ckpt_path last|FILE      the checkpoint to go on from, or to measure
   --run_dir DIR              where logs and checkpoints go (default runs/RECIPE-seedN)
   --print_config             print every field and stop

@@ -28,6 +28,15 @@ def fingerprint(split: Split) -> str:
     return digest.hexdigest()[:16]
 
 
+def last_of_each_class(labels: torch.Tensor, count: int) -> torch.Tensor:
+    """Which images are among the last ``count`` of their class: ``(N,)`` int64 labels → ``(N,)`` bool."""
+    last = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        places = torch.nonzero(labels == label)[:, 0]
+        last[places[max(0, len(places) - count) :]] = True
+    return last
+
+
 class ImageArrays(pl.LightningDataModule):
     """Three splits of uint8 images, and the loaders over them; a dataset of your own fills ``self.splits`` in setup."""
 
@@ -116,10 +125,7 @@ class CIFAR10(ImageArrays):
             raise DataError(f"{self.path} is not there: run `s12 data`, or use `--data Shapes`.")
         arrays = {name: torch.from_numpy(array) for name, array in read_cifar10(self.path).items()}
         images, labels = arrays["train_images"], arrays["train_labels"].long()
-        rank_in_class = torch.empty_like(labels)
-        for label in range(10):
-            rank_in_class[labels == label] = torch.arange(5000)
-        held_out = rank_in_class >= 5000 - self.validation_size // 10
+        held_out = last_of_each_class(labels, self.validation_size // 10)
         self.splits = {
             "train": Split(images[~held_out], labels[~held_out]),
             "validation": Split(images[held_out], labels[held_out]),

@@ -44,7 +44,8 @@ def find_data_dir() -> Path:
 def begin() -> Course:
     """Set up the data and print what they are; running it again does no harm. Raises DataError for a damaged file."""
     smoke = read_profile() == "smoke"
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for package in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(package).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     data = open_dataset(smoke)
     counts = ", ".join(f"{len(split.labels):,} {name}" for name, split in data.splits.items())

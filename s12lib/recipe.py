@@ -22,8 +22,10 @@ from s12lib.callbacks import (
     StopWhenDiverged,
     read_checkpoint,
 )
+from s12lib.cifar100 import CIFAR100  # noqa: F401 (so that --data finds it)
 from s12lib.classifier import Classifier
 from s12lib.datamodule import ImageArrays, fingerprint
+from s12lib.folders import Pictures  # noqa: F401
 from s12lib.pretrained import logits_of, network_weights, weights_sha256
 
 EXPECTED_WARNINGS = (

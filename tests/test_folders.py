@@ -1,0 +1,166 @@
+"""Folders of pictures become three splits that share no picture, today and after more pictures were added."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from s12lib.cifar10 import DataError
+from s12lib.datamodule import fingerprint
+from s12lib.folders import Pictures
+from s12lib.pictures import PictureError, read_picture
+
+
+def fill(folder, name: str, count: int, seed: int) -> None:
+    """Files of a class, each of another size."""
+    numbers = np.random.default_rng(seed)
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    for k in range(count):
+        height, width = numbers.integers(20, 60, 2)
+        pixels = numbers.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / name / f"{seed}-{k}.png")
+
+
+@pytest.fixture
+def trees(tmp_path):
+    """60 pictures of oaks and 50 of elms."""
+    for name, count, seed in (("oak", 60, 1), ("elm", 50, 2)):
+        fill(tmp_path / "trees", name, count, seed)
+    return tmp_path / "trees"
+
+
+def read(folder, **settings) -> Pictures:
+    data = Pictures(str(folder), **settings)
+    data.setup()
+    return data
+
+
+def members(data: Pictures) -> dict[str, set[bytes]]:
+    """The pixels of each split's pictures."""
+    return {name: {image.numpy().tobytes() for image in split.images} for name, split in data.splits.items()}
+
+
+def test_each_folder_is_a_class_and_each_file_is_read_by_the_one_rule(trees):
+    data = read(trees)
+    assert data.name == "trees"
+    assert data.classes == ("elm", "oak")
+    for k, name in enumerate(data.classes):
+        expected = {read_picture(path).tobytes() for path in (trees / name).iterdir()}
+        found = [image for split in data.splits.values() for image in split.images[split.labels == k]]
+        assert {image.numpy().tobytes() for image in found} == expected
+        assert len(found) == len(expected)
+    train = data.splits["train"]
+    assert (train.images.dtype, train.labels.dtype, train.images.shape[1:]) == (torch.uint8, torch.int64, (32, 32, 3))
+
+
+def test_the_shares_are_kept_roughly_and_the_splits_share_no_picture(trees):
+    data = read(trees, test_share=0.3, validation_share=0.2)
+    sizes = {name: len(split.labels) for name, split in data.splits.items()}
+    assert sum(sizes.values()) == 110
+    assert 20 <= sizes["test"] <= 46
+    assert 10 <= sizes["validation"] <= 34
+    found = members(data)
+    assert not found["train"] & found["test"]
+    assert not found["validation"] & (found["train"] | found["test"])
+
+
+def test_a_picture_keeps_its_split_when_others_are_added_or_renamed(trees):
+    before = members(read(trees))
+    fill(trees, "oak", 30, seed=3)
+    for path in list((trees / "elm").iterdir()):
+        path.rename(path.with_name("a" + path.name))
+    after = members(read(trees))
+    assert all(before[name] < after[name] for name in ("train", "test"))
+
+
+def test_the_test_split_is_the_same_whatever_is_held_out_for_validation_and_whatever_the_seed(trees):
+    prints = {fingerprint(read(trees, validation_share=v, seed=s).splits["test"]) for v in (0, 0.2) for s in (0, 5)}
+    assert len(prints) == 1
+
+
+def test_a_picture_that_was_saved_twice_lies_in_one_split(trees):
+    for path in list((trees / "oak").iterdir()):
+        path.with_name(f"copy of {path.name}").write_bytes(path.read_bytes())
+    found = read(trees)
+    assert sum(len(split.labels) for split in found.splits.values()) == 170
+    assert not set.intersection(members(found)["train"], members(found)["test"])
+
+
+def test_without_validation_nothing_is_held_out_for_it(trees):
+    data = read(trees, validation_share=0)
+    assert not data.has_validation
+    assert data.val_dataloader() == []
+    assert list(data.splits) == ["train", "test"]
+
+
+def test_hidden_folders_and_other_files_are_no_pictures(trees):
+    (trees / ".ipynb_checkpoints").mkdir()
+    (trees / "oak" / "notes.txt").write_text("tall")
+    (trees / "oak" / ".DS_Store").write_bytes(b"\0")
+    data = read(trees)
+    assert data.classes == ("elm", "oak")
+    assert sum(len(split.labels) for split in data.splits.values()) == 110
+
+
+def test_a_broken_picture_is_named(trees):
+    (trees / "oak" / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
+    with pytest.raises(PictureError, match=r"torn\.jpg"):
+        read(trees)
+
+
+def test_a_folder_that_holds_no_classes_is_refused_with_what_it_should_hold(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(DataError, match="should hold a folder for each class"):
+            read(folder)
+
+
+def test_a_class_without_pictures_is_named(trees):
+    (trees / "yew").mkdir()
+    with pytest.raises(DataError, match="yew"):
+        read(trees)
+
+
+def test_a_class_too_small_to_be_in_every_split_is_named(trees):
+    fill(trees, "fir", 1, seed=4)
+    with pytest.raises(DataError, match=r"Of fir no picture .* falls into the \w+ split: add pictures"):
+        read(trees)
+
+
+def test_folders_that_were_split_already_are_not_taken_for_classes(trees, tmp_path):
+    for name in ("train", "test"):
+        fill(tmp_path / "split", name, 20, seed=5)
+    with pytest.raises(DataError, match="folders named train and test"):
+        read(tmp_path / "split")
+
+
+@pytest.mark.parametrize(("test_share", "validation_share"), [(0, 0.1), (1, 0), (0.5, 0.5), (0.2, -0.1)])
+def test_shares_that_leave_nothing_are_refused(test_share, validation_share):
+    with pytest.raises(ValueError, match=f"but they are {test_share} and {validation_share}"):
+        Pictures("trees", test_share=test_share, validation_share=validation_share)
+
+
+# ---- with the rest of the package ------------------------------------------------------------------------------------
+
+
+def test_a_network_with_another_number_of_classes_is_refused_with_the_right_number(trees, tiny_network, quiet_trainer):
+    from s12lib.classifier import Classifier
+
+    data = Pictures(str(trees), batch_size=16)
+    with pytest.raises(ValueError, match="num_classes must be 2, as trees has, but it is 10"):
+        quiet_trainer(1).fit(Classifier(tiny_network), data)
+
+
+def test_a_recipe_can_name_a_folder_and_its_run_joins_the_table(trees, tiny_network, tmp_path, monkeypatch, capsys):
+    from s12lib.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(
+        "trainer: {max_epochs: 1, accelerator: cpu}\n"
+        f"model: {{network: {tiny_network}, num_classes: 2}}\n"
+        "data: {class_path: s12lib.Pictures, init_args: {data_dir: trees, batch_size: 16}}\n"
+    )
+    main(["fit", "--config", "mine.yaml"])
+    main(["test", "--config", "mine.yaml", "--ckpt_path", "last"])
+    capsys.readouterr()
+    main(["results"])
+    assert "| **mine** | trees | 1 | 1 |" in capsys.readouterr().out
