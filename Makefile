@@ -27,7 +27,7 @@ PYTEST     := $(ONE_THREAD) MPLBACKEND=agg $(PY) -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book test test-lessons test-slow train app lab lessons bench site links lock address clean FORCE
+.PHONY: help setup book test test-lessons test-slow train app app-files lab lessons bench site links lock address clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -109,6 +109,10 @@ app: $(READY) ## open the app on http://127.0.0.1:7860 (PORT=... for another por
 
 lab: $(READY) ## open the lessons in JupyterLab
 	$(PY) -m jupyter lab --notebook-dir .
+
+app-files: $(READY) ## measure the app's threshold, examples and mistakes anew, for new weights
+	$(BIN)/s12 familiarity
+	$(BIN)/s12 examples
 
 lessons: $(READY) ## make lessons/*.ipynb, with its outputs, from lessons/*.py (PROFILE=smoke for a quick try)
 	S12_PROFILE=$(PROFILE) $(PY) lessons/build.py $(LESSONS)

@@ -69,8 +69,7 @@ def server_settings() -> dict[str, Any]:
     from s12lib.app_html import CSS
     from s12lib.pictures import MAX_BYTES
 
-    too_large = f"That file is too large: choose a picture of at most {MAX_BYTES // 1_000_000} MB."
-    handlers = {503: _says(BUSY, 503), 413: _says(too_large, 413), RequestValidationError: _says(NOT_UNDERSTOOD, 422)}
+    handlers = {503: _says(BUSY, 503), RequestValidationError: _says(NOT_UNDERSTOOD, 422)}
     fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     return {
         "theme": Default(**fonts),

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from s12lib.datamodule import CIFAR10, Shapes
+from s12lib.cifar10 import CLASSES
 from s12lib.errors import CourseError
 from s12lib.explain import LAYERS, gradcam
+from s12lib.familiarity import Familiarity
 from s12lib.model import PageResNet
 from s12lib.pictures import read_picture
 from s12lib.pretrained import load_card, load_pretrained, load_weights, logits_of
-from s12lib.unfamiliar import Familiarity
+from s12lib.shapes import SHAPE_CLASSES
 
 APP_METHODS = ("gradcam", "gradcam++", "hirescam")  # each of them answers for a class; see s12lib.cam_methods
+CLASS_NAMES = {"CIFAR-10": CLASSES, "Shapes": SHAPE_CLASSES}  # by the dataset's name, as cards give it
 PREDICTED = "the predicted class"
 MOST_PICTURES = 8  # at a time: their heatmaps at the widest layer take about a second
 
@@ -89,9 +91,8 @@ class Expert:
         else:
             self.network, self.card = load_pretrained(weights), load_card(weights)
         self.network.requires_grad_(False)
-        names = {data.name: data.classes for data in (CIFAR10, Shapes)}
-        count = self.card["architecture"]["arguments"]["num_classes"]
-        self.classes = names.get(self.card["dataset"], tuple(f"class {label}" for label in range(count)))
+        numbered = tuple(f"class {label}" for label in range(self.card["architecture"]["arguments"]["num_classes"]))
+        self.classes = CLASS_NAMES.get(self.card["dataset"], numbered)
         self.familiarity = Familiarity.from_card(self.card)
 
     def settings(self, top: object, layer: object, method: object, target: object, opacity: object) -> Settings:

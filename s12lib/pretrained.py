@@ -69,9 +69,11 @@ def load_weights(path: Path) -> PageResNet:
         weights = {key: value.float() if value.is_floating_point() else value for key, value in load(content).items()}
         network = PageResNet(**card["architecture"]["arguments"])
         network.load_state_dict(weights, strict=True)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except OSError as error:
+        raise WeightsError(f"{path.name} or its card is missing: install the package again.") from error
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise WeightsError(
-            f"{path.name} or its card is missing or damaged ({error}): install the package again."
+            f"{path.name} or its card is damaged ({type(error).__name__}): install the package again."
         ) from error
     return network.eval()
 

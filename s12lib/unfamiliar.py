@@ -1,4 +1,4 @@
-"""Is a picture like those that the network was trained on? Scores from its logits, and a threshold that is measured.
+"""Measures how well the network tells unfamiliar pictures from familiar ones, and from where on the app warns.
 
 The threshold is the score that WARNED of the validation pictures fall below: the field's custom of judging such scores
 where 95 % of the familiar pictures pass. Which score is taken is measured, too: the one that best tells validation
@@ -7,8 +7,6 @@ of, since validation pictures may have been trained on, and then look more famil
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from s12lib.cifar10 import CLASSES
 from s12lib.datamodule import CIFAR10, ImageArrays, Shapes
 from s12lib.errors import CourseError
+from s12lib.familiarity import SCORES
 from s12lib.model import PageResNet
 from s12lib.pictures import to_32x32
 from s12lib.pretrained import load_weights, logits_of
@@ -26,34 +25,6 @@ from s12lib.shapes import draw_shapes
 from s12lib.whole_file import write_whole
 
 WARNED = 0.05  # of the validation pictures; so many needless warnings buy the others
-SCORES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "maximum probability": lambda logits: logits.softmax(-1).amax(-1),  # https://arxiv.org/abs/1610.02136
-    "maximum logit": lambda logits: logits.amax(-1),  # https://arxiv.org/abs/1911.11132
-    "energy": lambda logits: logits.logsumexp(-1),  # with the sign changed, https://arxiv.org/abs/2010.03759
-}
-"""Logits ``(..., C)`` → scores ``(...)``: the higher, the more familiar."""
-
-
-@dataclass(frozen=True)
-class Familiarity:
-    """Which score says how familiar a picture is, and from where on it is; None where no threshold was measured."""
-
-    score_name: str = "energy"
-    threshold: float | None = None
-
-    @classmethod
-    def from_card(cls, card: dict[str, Any]) -> "Familiarity":
-        """As `s12 familiarity` wrote it, or without a threshold where it has not been run for these weights."""
-        measured = card.get("familiarity")
-        return cls(measured["score"], measured["threshold"]) if measured else cls()
-
-    def score(self, logits: torch.Tensor) -> float:
-        """The score of one picture's logits ``(C,)``: the higher, the more familiar."""
-        return SCORES[self.score_name](logits).item()
-
-    def knows(self, logits: torch.Tensor) -> bool | None:
-        """Whether the picture counts as familiar, or None where no threshold was measured."""
-        return None if self.threshold is None else self.score(logits) >= self.threshold
 
 
 def unfamiliar_pictures(count: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -1,0 +1,39 @@
+"""How familiar a picture looks to the network: a score from its logits, held against a threshold from the card.
+
+Score and threshold are measured by :mod:`s12lib.unfamiliar`, with ``s12 familiarity``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+SCORES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "maximum probability": lambda logits: logits.softmax(-1).amax(-1),  # https://arxiv.org/abs/1610.02136
+    "maximum logit": lambda logits: logits.amax(-1),  # https://arxiv.org/abs/1911.11132
+    "energy": lambda logits: logits.logsumexp(-1),  # with the sign changed, https://arxiv.org/abs/2010.03759
+}
+"""Logits ``(..., C)`` → scores ``(...)``: the higher, the more familiar."""
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """Which score says how familiar a picture is, and from where on it is; None where no threshold was measured."""
+
+    score_name: str = "energy"
+    threshold: float | None = None
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any]) -> "Familiarity":
+        """As `s12 familiarity` wrote it, or without a threshold where it has not been run for these weights."""
+        measured = card.get("familiarity")
+        return cls(measured["score"], measured["threshold"]) if measured else cls()
+
+    def score(self, logits: torch.Tensor) -> float:
+        """The score of one picture's logits ``(C,)``: the higher, the more familiar."""
+        return SCORES[self.score_name](logits).item()
+
+    def knows(self, logits: torch.Tensor) -> bool | None:
+        """Whether the picture counts as familiar, or None where no threshold was measured."""
+        return None if self.threshold is None else self.score(logits) >= self.threshold
