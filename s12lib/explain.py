@@ -45,16 +45,30 @@ def gradcam(
     Raises TypeError or ValueError, naming the argument, for images that are not uint8 or of another shape, an empty
     batch, targets that are no classes or not one for each image, and an unknown layer or method.
     """
+    if method not in tuple(METHODS):
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, but it is {method!r}.")
+    return gradcams(model, images_uint8, targets, layer, (method,), raw)[method]
+
+
+def gradcams(
+    model: nn.Module,
+    images_uint8: Images,
+    targets: Targets = None,
+    layer: str = "layer3",
+    methods: Sequence[str] = tuple(METHODS),
+    raw: bool = False,
+) -> dict[str, torch.Tensor]:
+    """The maps of several methods from one pass through the network: what :func:`gradcam` gives for each, by name."""
     network = float32_copy(model)
     images = checked_images(images_uint8)
     wanted = checked_targets(network, targets, len(images))
     if layer not in LAYERS:
         raise ValueError(f"layer must be one of {', '.join(LAYERS)}, but it is {layer!r}.")
-    if method not in tuple(METHODS):
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, but it is {method!r}.")
+    if not methods or not set(methods) <= set(METHODS):
+        raise ValueError(f"methods must be some of {', '.join(METHODS)}, but they are {methods!r}.")
     with full_float32(network), torch.enable_grad():
-        maps = _raw_maps(network, images, wanted, layer, method)
-        return maps if raw else enlarge(maps)
+        maps = _raw_maps(network, images, wanted, layer, methods)
+        return {name: maps[name] if raw else enlarge(maps[name]) for name in methods}
 
 
 def closed_form_gradcam(model: nn.Module, images_uint8: Images, targets: Targets = None) -> torch.Tensor:
@@ -167,25 +181,37 @@ def checked_targets(model: nn.Module, targets: Targets, count: int) -> torch.Ten
 
 
 def _raw_maps(
-    network: nn.Module, images: torch.Tensor, targets: torch.Tensor | None, layer: str, method: str
-) -> torch.Tensor:
-    """The library at work, chunk after chunk, on a network that is ours to change."""
+    network: nn.Module, images: torch.Tensor, targets: torch.Tensor | None, layer: str, methods: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """The library at work, chunk after chunk, on a network that is ours to change; one method runs it for all."""
     target_layer = network.get_submodule(layer)
-    cam = METHODS[method](network, [target_layer])
-    if cam.uses_gradients:  # the graph begins here, so the backward pass stops here and no layer before stores anything
+    cams = {name: METHODS[name](network, [target_layer]) for name in methods}
+    runner = max(cams.values(), key=lambda cam: cam.uses_gradients)
+    for cam in cams.values():
+        if cam is not runner:
+            cam.activations_and_grads.release()
+            cam.activations_and_grads = runner.activations_and_grads
+    if runner.uses_gradients:  # the graph begins here, so the backward pass stops here and no layer before stores any
         target_layer.register_forward_hook(
             lambda _module, _args, output: output.detach().requires_grad_(), prepend=True
         )
-    maps = []
+    maps: dict[str, list[np.ndarray]] = {name: [] for name in methods}
     try:  # not `with cam`, which swallows every IndexError
         for start in range(0, len(images), CHUNK):
             part = slice(start, start + CHUNK)
+            batch = normalize(images[part])
             wanted = None if targets is None else [ClassifierOutputTarget(c) for c in targets[part].tolist()]
-            maps.append(cam(normalize(images[part]), wanted))
-            cam.outputs = None  # frees the graph before the next one is built
+            for name, cam in sorted(cams.items(), key=lambda pair: pair[1] is not runner):
+                heat = (
+                    cam(batch, wanted)
+                    if cam is runner
+                    else cam.aggregate_multi_layers(cam.compute_cam_per_layer(batch, wanted, False))
+                )
+                maps[name].append(heat)
+            runner.outputs = None  # frees the graph before the next one is built
     finally:
-        cam.activations_and_grads.release()
-    return torch.from_numpy(np.concatenate(maps)).float()
+        runner.activations_and_grads.release()
+    return {name: torch.from_numpy(np.concatenate(parts)).float() for name, parts in maps.items()}
 
 
 def enlarge(maps: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,105 @@
+"""The measured answer to "does the heatmap lie on the object?": every method at every layer, beside three baselines.
+
+``python -m s12lib.trust`` prints the table for the package's network on ``Shapes``, whose masks are known exactly.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from s12lib.cam_methods import METHODS
+from s12lib.explain import LAYERS, Images, enlarge, gradcams
+from s12lib.localization import Array, confidence_interval, energy_in_mask, gaussian_maps, pointing_game, random_maps
+from s12lib.pretrained import load_pretrained
+from s12lib.sanity import untrained
+from s12lib.shapes import draw_shapes
+
+Name = tuple[str, str]
+
+PLACES = {"prep": 32, "layer1": 16, "layer2": 8, "layer3": 4}
+"""Places along a side of each layer's maps."""
+
+
+class Scores(NamedTuple):
+    """How well maps lie on the objects, image by image: energy in the mask and pointing game, each ``(N,)``."""
+
+    energy: torch.Tensor
+    pointing: torch.Tensor
+
+
+def scores(maps: Array, masks: Array) -> Scores:
+    """Both measures of ``maps (N, 32, 32)`` against ``masks (N, 32, 32)`` bool."""
+    return Scores(energy_in_mask(maps, masks), pointing_game(maps, masks))
+
+
+def localization_scores(
+    model: nn.Module,
+    images_uint8: Images,
+    masks: Array,
+    layers: Sequence[str] = LAYERS,
+    methods: Sequence[str] = tuple(METHODS),
+) -> dict[Name, Scores]:
+    """``{(method, layer): scores}`` of the maps for the predicted classes; raises as ``gradcam`` does."""
+    return {
+        (method, layer): scores(maps, masks)
+        for layer in layers
+        for method, maps in gradcams(model, images_uint8, layer=layer, methods=methods).items()
+    }
+
+
+def baseline_scores(masks: Array) -> dict[str, Scores]:
+    """What maps reach that have not seen the pictures: noise on 4×4 places, and a Gaussian in the middle."""
+    count = len(masks)
+    return {
+        "random map": scores(random_maps(count), masks),
+        "centred Gaussian": scores(gaussian_maps(count), masks),
+    }
+
+
+def ceiling_scores(masks: Array) -> dict[str, Scores]:
+    """The best that maps of so many places can do: the mask itself, averaged over places, enlarged like Grad-CAM."""
+    inside = torch.as_tensor(masks).float()[:, None]
+    return {
+        name: scores(enlarge(functional.adaptive_avg_pool2d(inside, places)[:, 0]), masks)
+        for name, places in PLACES.items()
+    }
+
+
+def table_lines(found: Mapping[Name, Scores], measure: str) -> Iterator[str]:
+    """A line a method, a column a layer: the measure's mean in per cent, ± half of its 95% interval."""
+    layers, methods = (list(dict.fromkeys(name[k] for name in found)) for k in (1, 0))
+    yield f"{measure:<17}" + "".join(f"{layer:>14}" for layer in layers)
+    for method in methods:
+        yield f"{method:<17}" + "".join(f"{cell(getattr(found[method, layer], measure)):>14}" for layer in layers)
+
+
+def cell(values: torch.Tensor) -> str:
+    """The mean in per cent, ± half of its 95% interval."""
+    mean, low, high = confidence_interval(values)
+    return f"{100 * mean:.1f} ± {50 * (high - low):.1f}"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure on ``--count`` held-out pictures of Shapes, and print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m s12lib.trust", description=__doc__)
+    parser.add_argument("--count", type=int, default=2000)
+    count = parser.parse_args(argv).count
+    network = load_pretrained("page_resnet_shapes")
+    images, _, masks = draw_shapes(count, 0, "test")
+    print(f"Shapes, the first {count:,} test pictures; per cent, ± half of the 95% interval over pictures.\n")
+    ceilings = {f"the mask at {layer}": found for layer, found in ceiling_scores(masks).items()}
+    for name, score in (baseline_scores(masks) | ceilings).items():
+        print(f"{name:<18} energy {cell(score.energy)}, pointing {cell(score.pointing)}")
+    for name, model in {"the trained network": network, "an untrained network": untrained(network)}.items():
+        found = localization_scores(model, images, masks)
+        for measure in Scores._fields:
+            print(f"\n{name}")
+            print("\n".join(table_lines(found, measure)))
+
+
+if __name__ == "__main__":
+    main()
