@@ -66,6 +66,8 @@ book: $(READY) ## build the book to _build/html/index.html
 
 site: book ## build everything that is published
 	@touch _build/html/.nojekyll
+	@$(PY) book/browser_files.py _build/html/_static/try
+	@echo "To see it: python3 -m http.server --directory _build/html, then http://127.0.0.1:8000"
 
 links: $(READY) ## ask every link of the book whether it still leads somewhere
 	@$(BIN)/jupyter-book build . --builder linkcheck -q

@@ -1,0 +1,104 @@
+/* Any picture file → the 32×32 RGB pixels that the network is shown: the rule of s12lib/pictures.py, byte for byte. */
+"use strict";
+
+const SIDE = 32;
+const MAX_BYTES = 20e6;
+const MAX_PIXELS = 50e6;
+const FORMATS = {
+  // What a file of each format begins with; a dot stands for any byte.
+  JPEG: /^\xff\xd8\xff/,
+  PNG: /^\x89PNG\r\n\x1a\n/,
+  WEBP: /^RIFF[^]{4}WEBP/,
+  GIF: /^GIF8/,
+  BMP: /^BM/,
+};
+
+/* Pillow's filters: how much a pixel counts at a distance of x, and the farthest that counts. */
+const BOX = { reach: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
+const BICUBIC = {
+  reach: 2,
+  weight: (x) => {
+    const d = Math.abs(x);
+    if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
+    return d < 2 ? ((2.5 - 0.5 * d) * d - 4) * d + 2 : 0;
+  },
+};
+const ONE = 2 ** 22; // Pillow's weights are whole numbers of this fraction
+
+/** For each of the 32 new pixels: the first of `size` old ones that counts, and the weights from there on. */
+function weightsFor(size, filter) {
+  const scale = size / SIDE;
+  const stretch = Math.max(scale, 1); // when shrinking, the filter covers as many old pixels as make a new one
+  return Array.from({ length: SIDE }, (_, place) => {
+    const centre = (place + 0.5) * scale;
+    const start = Math.max(0, Math.trunc(centre - filter.reach * stretch + 0.5));
+    const end = Math.min(size, Math.trunc(centre + filter.reach * stretch + 0.5));
+    const raw = Array.from({ length: end - start }, (_, k) => filter.weight((start + k - centre + 0.5) / stretch));
+    const sum = raw.reduce((a, b) => a + b);
+    return { start, weights: raw.map((w) => Math.sign(w) * Math.round((Math.abs(w) / sum) * ONE)) };
+  });
+}
+
+/** One line of pixels → 32 pixels, three channels each; `step` lies between one pixel and the next. */
+function resampleLine(from, first, step, table, to, toFirst, toStep) {
+  table.forEach(({ start, weights }, place) => {
+    for (let channel = 0; channel < 3; channel++) {
+      let sum = ONE / 2; // rounds
+      let at = first + start * step + channel;
+      for (const weight of weights) {
+        sum += weight * from[at];
+        at += step;
+      }
+      to[toFirst + place * toStep + channel] = Math.floor(sum / ONE); // a clamped array: 0 to 255
+    }
+  });
+}
+
+/** The middle square of a picture, on white, at 32×32: `Uint8ClampedArray(32 · 32 · 3)`, RGB row by row. */
+function toThirtyTwo(picture) {
+  const side = Math.min(picture.width, picture.height);
+  const left = Math.floor((picture.width - side) / 2);
+  const top = Math.floor((picture.height - side) / 2);
+  const table = weightsFor(side, side > SIDE ? BOX : BICUBIC);
+  const rows = Math.min(side, 64); // at a time, so that a large photo needs little memory
+  const canvas = Object.assign(document.createElement("canvas"), { width: side, height: rows });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const narrow = new Uint8ClampedArray(side * SIDE * 3);
+  for (let row = 0; row < side; row += rows) {
+    context.fillStyle = "white";
+    context.fillRect(0, 0, side, rows);
+    context.drawImage(picture, -left, -top - row);
+    const { data } = context.getImageData(0, 0, side, rows);
+    for (let y = 0; y < rows && row + y < side; y++) {
+      resampleLine(data, y * side * 4, 4, table, narrow, (row + y) * SIDE * 3, 3);
+    }
+  }
+  const pixels = new Uint8ClampedArray(SIDE * SIDE * 3);
+  for (let x = 0; x < SIDE; x++) resampleLine(narrow, x * 3, SIDE * 3, table, pixels, x * 3, SIDE * 3);
+  return pixels;
+}
+
+/** A file as the network sees it. What it throws is one sentence for people. */
+async function readPicture(file) {
+  if (file.size > MAX_BYTES) throw Error(`${file.name} is larger than ${MAX_BYTES / 1e6} MB: choose a smaller picture.`);
+  const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 16).arrayBuffer()));
+  if (!Object.values(FORMATS).some((format) => format.test(head))) {
+    throw Error(`${file.name} is not a picture in one of the formats ${Object.keys(FORMATS).join(", ")}.`);
+  }
+  let picture;
+  try {
+    // Upright, since browsers turn a photo as its EXIF says; the stored colours, since Pillow ignores profiles too.
+    picture = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  } catch {
+    throw Error(`${file.name} is damaged or cut short and cannot be read as a picture.`);
+  }
+  try {
+    if (picture.width * picture.height > MAX_PIXELS) {
+      const size = `${picture.width} × ${picture.height}`;
+      throw Error(`${file.name} has ${size} pixels, more than ${MAX_PIXELS / 1e6} million.`);
+    }
+    return toThirtyTwo(picture);
+  } finally {
+    picture.close();
+  }
+}
