@@ -1,0 +1,152 @@
+"""The app's parts without its server: what is checked, what is shown, and how it is started."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from s12lib import app, app_html
+from s12lib.app_answers import APP_METHODS, PREDICTED, Expert, RequestError, whole_number
+from s12lib.app_card import card_html, examples_html
+from s12lib.app_examples import recorded
+from s12lib.app_html import UNFAMILIAR, answers_html, mistakes_html, with_heat
+from s12lib.cam_methods import METHODS
+from s12lib.pretrained import load_card
+from s12lib.shapes import SHAPE_CLASSES, draw_shapes
+
+
+@pytest.fixture(scope="module")
+def expert() -> Expert:
+    return Expert("page_resnet_shapes")
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return draw_shapes(2, 0, "test")[0]
+
+
+def test_the_methods_offered_are_three_that_the_course_knows():
+    assert len(set(APP_METHODS)) == 3
+    assert set(APP_METHODS) <= set(METHODS)
+
+
+def test_the_expert_knows_the_classes_of_its_own_weights(expert, images):
+    assert expert.classes == SHAPE_CLASSES
+    settings = expert.settings(10, "layer1", "gradcam", "heart", 0.5)
+    for answer in expert.answers(["a", "b"], images, settings):
+        assert {name for name, _ in answer.top} == set(SHAPE_CLASSES)
+        assert [p for _, p in answer.top] == sorted((p for _, p in answer.top), reverse=True)
+        assert answer.target == "heart"
+
+
+def test_without_a_wish_the_predicted_class_is_explained(expert, images):
+    settings = expert.settings(1, "layer3", "gradcam", PREDICTED, 0.5)
+    for answer in expert.answers(["a", "b"], images, settings):
+        assert answer.target == answer.top[0][0]
+
+
+def test_a_whole_number_may_come_as_a_float_and_nothing_else_may():
+    assert whole_number(3.0, 1, 10, "k") == 3
+    for wrong in (0, 11, 2.5, "3", None, True, float("inf"), [3]):
+        with pytest.raises(RequestError, match="k must be a whole number from 1 to 10"):
+            whole_number(wrong, 1, 10, "k")
+
+
+@pytest.mark.parametrize(("opacity", "expected"), [(0, "picture"), (1, "heat")])
+def test_opacity_leads_from_the_picture_to_the_heat_alone(images, opacity, expected):
+    heat = np.linspace(0, 1, 32 * 32, dtype=np.float32).reshape(32, 32)
+    shown = with_heat(images[0], heat, opacity, 32)
+    only_heat = with_heat(np.zeros_like(images[0]), heat, 1, 32)
+    assert (shown == (images[0] if expected == "picture" else only_heat)).all()
+    assert len(np.unique(only_heat.reshape(-1, 3), axis=0)) > 200
+
+
+def test_an_answer_is_readable_without_eyes_and_its_name_cannot_break_out(expert, images):
+    settings = expert.settings(2, "layer3", "gradcam", PREDICTED, 0.5)
+    html = answers_html(expert.answers(["<script>alert('x')</script>", "b"], images, settings), settings)
+    assert "<script" not in html
+    assert html.count("<article") == 2
+    alts = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', html)
+    assert len(alts) == 4
+    assert any("heat for" in alt and "layer3" in alt for alt in alts)
+    assert html.count('<th scope="row">') == 4
+
+
+def test_only_what_is_unfamiliar_is_warned_of(expert, images):
+    from dataclasses import replace
+
+    settings = expert.settings(1, "layer3", "gradcam", PREDICTED, 0.5)
+    (answer,) = expert.answers(["a"], images[:1], settings)
+    for familiar, warned in ((True, False), (None, False), (False, True)):
+        html = answers_html([replace(answer, familiar=familiar)], settings)
+        assert (UNFAMILIAR in html) is warned
+
+
+def test_a_map_without_evidence_is_said_to_be_empty(expert, images):
+    from dataclasses import replace
+
+    settings = expert.settings(1, "layer3", "gradcam", PREDICTED, 0.5)
+    (answer,) = expert.answers(["a"], images[:1], settings)
+    assert "nothing at layer3 speaks for" in answers_html([replace(answer, heat=np.zeros((32, 32)))], settings)
+
+
+def test_the_card_shows_the_measured_accuracies_and_what_is_unknown():
+    card = load_card()
+    html = card_html(card, ("cat", "dog"), [])
+    assert f"{card['test_accuracy']:.2%}" in html
+    assert f"{card['test_accuracy_tta']:.2%}" in html
+    bare = {**card, "test_accuracy": None, "test_accuracy_tta": None}
+    bare.pop("familiarity", None)
+    html = card_html(bare, ("cat", "dog"), [])
+    assert "has not been measured" in html
+    assert "warns of no picture" in html
+
+
+def test_the_card_tells_whether_validation_pictures_were_trained_on():
+    card = load_card("page_resnet_shapes")
+    measured = {
+        "score": "energy", "threshold": 3.0, "warned": {"validation": 0.05, "test": 0.07},
+        "validation": {"dataset": "Shapes", "images": 60, "seen_in_training": True},
+    }  # fmt: skip
+    assert "trained on these very pictures" in card_html(card | {"familiarity": measured}, SHAPE_CLASSES, [])
+    measured["validation"]["seen_in_training"] = False
+    assert "had not seen them" in card_html(card | {"familiarity": measured}, SHAPE_CLASSES, [])
+
+
+def test_examples_and_mistakes_are_told_in_words():
+    examples, mistakes = recorded(load_card())
+    table = examples_html(examples)
+    assert all(example.shows in table and example.verdict in table for example in examples)
+    for with_maps in (False, True):
+        html = mistakes_html(mistakes[:3], with_maps)
+        assert all(mistake.told in html for mistake in mistakes[:3])
+        assert html.count("data:image/png") == 3
+    assert "nothing is claimed" in examples_html(recorded({"sha256": ""})[0])
+
+
+def test_nothing_in_the_style_is_fetched():
+    assert "url(" not in app_html.CSS
+    assert "@import" not in app_html.CSS
+
+
+def test_gradio_is_not_loaded_before_the_app_is_built():
+    script = (
+        "import sys, s12lib.app, s12lib.app_answers, s12lib.app_figures, s12lib.commands;"
+        "sys.exit('gradio' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, env=os.environ)
+
+
+def test_without_gradio_one_sentence_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "s12lib.app_page", raising=False)
+    with pytest.raises(app.AppError, match=r"needs the package gradio: `pip install 's12lib\[app\]'`"):
+        app.build_app("page_resnet_shapes")
+
+
+def test_an_unknown_name_of_weights_is_refused():
+    with pytest.raises(ValueError, match="name must be one of"):
+        app.build_app("resnet50")

@@ -1,0 +1,161 @@
+"""Unfamiliar pictures are told from familiar ones by a score and a threshold that are measured, never typed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from s12lib import unfamiliar
+from s12lib.cli import main
+from s12lib.errors import CourseError
+from s12lib.familiarity import SCORES, Familiarity
+from s12lib.pretrained import WEIGHTS_DIR, load_card, load_pretrained, logits_of
+from s12lib.unfamiliar import (
+    WARNED,
+    auroc,
+    dataset_of,
+    measure_familiarity,
+    unfamiliar_pictures,
+    warned,
+    write_familiarity,
+)  # fmt: skip
+
+
+def confident(count: int, height: float, seed: int = 0) -> torch.Tensor:
+    """Logits that peak at about that height."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(count, 10, generator=generator)
+    logits[:, 3] += height
+    return logits
+
+
+def test_auroc_counts_the_pairs_that_stand_in_the_right_order():
+    assert auroc(torch.tensor([2.0, 3.0]), torch.tensor([0.0, 1.0])) == 1
+    assert auroc(torch.tensor([0.0, 1.0]), torch.tensor([2.0, 3.0])) == 0
+    assert auroc(torch.tensor([1.0, 1.0]), torch.tensor([1.0])) == 0.5
+    assert auroc(torch.tensor([2.0, 0.0]), torch.tensor([1.0])) == 0.5
+
+
+def test_every_score_is_higher_where_the_network_is_surer():
+    for score in SCORES.values():
+        assert (score(confident(50, 20)) > score(confident(50, 0)).max()).all()
+
+
+def test_energy_is_the_logarithm_of_the_summed_exponentials():
+    logits = confident(5, 2)
+    assert torch.allclose(SCORES["energy"](logits), logits.double().exp().sum(1).log().float())
+
+
+def test_the_threshold_warns_of_the_stated_share_of_validation_pictures():
+    validation = confident(2000, 8)
+    measured = measure_familiarity(validation, {"odd": confident(100, 0, seed=1)})
+    assert warned(validation, measured) == pytest.approx(WARNED, abs=1e-3)
+    assert warned(confident(100, 0, seed=1), measured) > 0.9
+
+
+def test_the_score_that_separates_best_is_taken():
+    logits = torch.zeros(40, 10)  # the same probabilities and maximum logit, but another energy
+    logits[:, 0] = 5
+    lower = logits.clone()
+    lower[:, 1:] = -1
+    measured = measure_familiarity(logits, {"odd": lower})
+    assert measured["auroc"]["maximum logit"]["odd"] == 0.5
+    assert measured["auroc"]["energy"]["odd"] == 1
+    assert measured["score"] == "energy"
+
+
+def test_familiarity_follows_the_card_and_claims_nothing_without_one():
+    card = {"familiarity": {"score": "maximum logit", "threshold": 4.0}}
+    judge = Familiarity.from_card(card)
+    logits = torch.zeros(10)
+    logits[2] = 4
+    assert (judge.score(logits), judge.knows(logits), judge.knows(logits - 0.1)) == (4.0, True, False)
+    assert Familiarity.from_card({}).knows(logits) is None
+
+
+def test_unfamiliar_pictures_are_the_same_for_a_seed_and_of_four_kinds():
+    first, again, other = unfamiliar_pictures(3), unfamiliar_pictures(3), unfamiliar_pictures(3, seed=1)
+    assert list(first) == ["drawn shapes", "noise", "text", "flat colours"]
+    for kind, images in first.items():
+        assert images.shape == (3, 32, 32, 3)
+        assert images.dtype == np.uint8
+        assert (images == again[kind]).all()
+        assert (images != other[kind]).any()
+    assert (first["flat colours"] == first["flat colours"][:, :1, :1]).all()
+    assert all(len(np.unique(image)) > 20 for image in first["text"])  # grey edges of letters, not bare paper
+
+
+def copy_of(name: str, folder, **changes):
+    """Weights of the package and their card, the card changed, in a folder of their own."""
+    card = load_card(name) | changes
+    card.pop("familiarity", None)
+    weights = folder / f"{name}.safetensors"
+    weights.write_bytes((WEIGHTS_DIR / weights.name).read_bytes())
+    weights.with_suffix(".json").write_text(json.dumps(card))
+    return weights
+
+
+@pytest.fixture
+def few_shapes(monkeypatch):
+    """The dataset Shapes, small."""
+    shapes = unfamiliar.Shapes
+    monkeypatch.setattr(
+        unfamiliar, "Shapes", type("Few", (shapes,), {"__init__": lambda self: shapes.__init__(self, 256, 10, 60, 30)})
+    )
+
+
+def test_the_command_writes_what_it_measured_into_the_card(few_shapes, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(unfamiliar, "unfamiliar_pictures", lambda count: unfamiliar_pictures(20))
+    weights = copy_of("page_resnet_shapes", tmp_path)
+    before = json.loads(weights.with_suffix(".json").read_text())
+    main(["familiarity", str(weights)])
+    after = json.loads(weights.with_suffix(".json").read_text())
+    measured = after.pop("familiarity")
+    assert after == before
+    assert measured["validation"] == {"dataset": "Shapes", "images": 60, "seen_in_training": False}
+    assert set(measured["warned"]) == {"validation", "test", "noise", "text", "flat colours"}
+    assert measured["warned"]["validation"] == pytest.approx(WARNED, abs=1 / 60)
+    assert measured["score"] in capsys.readouterr().out
+    main(["familiarity", str(weights)])
+    assert json.loads(weights.with_suffix(".json").read_text())["familiarity"] == measured
+
+
+def test_weights_of_a_dataset_of_ones_own_are_refused_in_a_sentence(tmp_path):
+    with pytest.raises(CourseError, match="trained on Beetles"):
+        write_familiarity(copy_of("page_resnet_shapes", tmp_path, dataset="Beetles"))
+
+
+def test_validation_pictures_are_those_that_a_recipe_chooses_on(real_cifar10):
+    data = dataset_of({"dataset": "CIFAR-10"})
+    assert len(data.splits["validation"].images) == 5000
+
+
+def test_the_shipped_card_says_what_was_measured_on_what():
+    card = load_card()
+    assert "familiarity" in card, "the weights are new: run `s12 familiarity` and `s12 examples`"
+    measured = card["familiarity"]
+    assert measured["validation"]["dataset"] == card["dataset"]
+    assert measured["validation"]["seen_in_training"] == (card["train_images"] == 50_000)
+    best = max(measured["auroc"], key=lambda name: sum(measured["auroc"][name].values()))
+    assert measured["score"] == best
+    assert measured["warned"]["validation"] == pytest.approx(WARNED, abs=0.001)
+    assert min(share for kind, share in measured["warned"].items() if kind not in ("validation", "test")) > 0.5
+
+
+def test_the_shipped_threshold_is_what_the_shipped_weights_give():
+    """A sample of the drawn pictures, whose shares stand on the card; the slow suite measures everything."""
+    measured, network = load_card()["familiarity"], load_pretrained()
+    for kind, images in unfamiliar_pictures(40).items():
+        share = warned(logits_of(network, images), measured)
+        assert share == pytest.approx(measured["warned"][kind], abs=0.25), kind
+
+
+@pytest.mark.slow
+def test_measuring_anew_gives_the_shipped_card(real_cifar10, tmp_path):
+    measured = write_familiarity(copy_of("page_resnet_cifar10", tmp_path))
+    expected = load_card()["familiarity"]
+    assert measured["score"] == expected["score"]
+    assert measured["threshold"] == pytest.approx(expected["threshold"], abs=1e-3)
+    for kind, share in expected["warned"].items():
+        assert measured["warned"][kind] == pytest.approx(share, abs=2e-3)
