@@ -28,7 +28,10 @@ OTHERS = {
     ),
     "examples": ("measure the app's examples and the network's most confident mistakes anew", "s12 examples"),
     "app": ("open the app on this machine", "s12 app --port 7860"),
-    "export": ("turn weights into one ONNX file, verified", "s12 export --format onnx --out page.onnx"),
+    "export": (
+        "turn weights into one verified ONNX file, or into a Hugging Face Space",
+        "s12 export --format onnx --out page.onnx",
+    ),
     "results": ("print the table of measured runs; --write puts it into the book and README", "s12 results --write"),
 }
 LAYERS = ("prep", "layer1", "layer2", "layer3")  # as in s12lib.explain, which would load torch
@@ -83,8 +86,10 @@ def parser_for(command: str) -> Parser:
             "--weights", type=Path, metavar="FILE", help="what `s12 pack` wrote (default: the weights that came along)"
         )
     elif command == "export":
-        parser.add_argument("--format", choices=["onnx"], required=True, help="what to make")
-        parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .onnx")
+        what = parser.add_mutually_exclusive_group(required=True)
+        what.add_argument("--format", choices=["onnx"], help="make one file of the network, in this format")
+        what.add_argument("--space", type=Path, metavar="DIR", help="make a Hugging Face Space with the app in it")
+        parser.add_argument("--out", type=Path, metavar="FILE", help="for --format: a file name that ends in .onnx")
         parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="how weights are stored")
         parser.add_argument(
             "--weights",

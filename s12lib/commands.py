@@ -134,7 +134,9 @@ def export(options: Namespace) -> None:
     from s12lib import export as onnx
     from s12lib import pretrained
 
-    if options.out.suffix != ".onnx":
+    if options.space is not None:
+        return space(options)
+    if options.out is None or options.out.suffix != ".onnx":
         raise ValueError(f"--out must end in .onnx, but it is {options.out}.")
     network, card = pretrained.find_weights(options.weights)
     expected = onnx.Answers.of(network, _test_split_of(card["dataset"]))
@@ -153,12 +155,23 @@ def export(options: Namespace) -> None:
     print(f"Wrote {options.out}: ONNX opset {onnx.OPSET}, {options.precision} weights.")
 
 
+def space(options: Namespace) -> None:
+    from s12lib.space import write_space
+
+    if options.out is not None:
+        raise ValueError("--out goes with --format; --space names the folder to write to.")
+    print(f"Wrote {', '.join(write_space(options.space, options.weights))} to {options.space}.")
+    print(f"Try it with `python {options.space / 'app.py'}`, then push the folder to a Space of your own.")
+
+
 def _test_split_of(dataset: str) -> "Split | None":
     """The test split of CIFAR-10 or Shapes, or None, with a word about it, where it is not to be had."""
     from s12lib.datamodule import CIFAR10, Shapes
 
     data = Shapes(train_size=10, validation_size=0) if dataset == Shapes.name else CIFAR10()
     try:
+        if dataset != data.name:
+            raise DataError(f"The test set of {dataset} is not at hand.")
         data.setup("test")
     except DataError as error:
         print(f"{error} So the file is verified on the project's own pictures, and its accuracy is not measured.")
