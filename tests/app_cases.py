@@ -1,0 +1,148 @@
+"""What strangers send to an app, one row each: files as good, odd or hostile as they come, and settings likewise."""
+
+import io
+import math
+import struct
+import zlib
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from s12lib.pictures import MAX_BYTES
+
+File = tuple[str, bytes]
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    with io.BytesIO() as file:
+        picture.save(file, kind, **options)
+        return file.getvalue()
+
+
+def scene(width: int = 96, height: int = 80, seed: int = 0) -> Image.Image:
+    """A picture without any symmetry, of large flat patches, so that a turned one is another one."""
+    patches = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return Image.fromarray(patches).resize((width, height), Image.Resampling.NEAREST)
+
+
+GOOD: File = ("scene.png", encoded(scene()))
+OTHER: File = ("other.png", encoded(scene(seed=1)))
+
+
+def png_that_declares(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header promises a huge picture."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def moving(kind: str) -> bytes:
+    """An animation whose first frame is the scene, and whose later ones are not."""
+    return encoded(scene(), kind, save_all=True, append_images=[scene(seed=9)] * 2, duration=50, lossless=True)
+
+
+def turned(orientation: int) -> bytes:
+    """The scene as a camera held at that angle stores it, with EXIF's word on how to undo that."""
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    stored = scene() if orientation == 1 else scene().transpose(undo[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(stored, exif=exif)
+
+
+def see_through() -> Image.Image:
+    picture = scene().convert("RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    return picture
+
+
+NOISE = Image.effect_noise((200, 200), 80)
+
+REFUSED_FILES: dict[str, tuple[File, str]] = {
+    "an empty file": (("empty.png", b""), "empty.png is not a picture"),
+    "text renamed .png": (("poem.png", b"I am a poem.\n" * 40), "poem.png is not a picture"),
+    "a truncated JPEG": (("cut.jpg", encoded(NOISE, "JPEG")[:2000]), "cut.jpg is damaged"),
+    "SVG": (("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "not a picture"),
+    "PDF": (("paper.pdf", b"%PDF-1.4\n%%EOF"), "not a picture"),
+    "TIFF": (("scan.tiff", encoded(NOISE, "TIFF")), "not a picture"),
+    "FITS": (("sky.fits", b"SIMPLE  =                    T" + b" " * 2850), "not a picture"),
+    "over the size limit": (("big.png", bytes(MAX_BYTES + 1)), "File size exceeded"),
+    "50,000 × 50,000 declared": (("bomb.png", png_that_declares(50_000, 50_000)), "million"),
+}
+
+TAKEN_FILES: dict[str, File] = {
+    "1 × 1": ("dot.png", encoded(scene(1, 1))),
+    "1 × 2000": ("line.png", encoded(scene(1, 2000))),
+    "4000 × 3000": ("photo.jpg", encoded(scene(4000, 3000), "JPEG")),
+    "one flat colour": ("flat.png", encoded(Image.new("RGB", (64, 64), "navy"))),
+    "grey": ("grey.png", encoded(scene().convert("L"))),
+    "LA": ("la.png", encoded(see_through().convert("LA"))),
+    "RGBA": ("rgba.png", encoded(see_through())),
+    "palette": ("palette.gif", encoded(scene().convert("P"), "GIF")),
+    "CMYK": ("cmyk.jpg", encoded(scene().convert("CMYK"), "JPEG")),
+    "16-bit": ("deep.png", encoded(Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16))),
+}
+
+SAME_AS_THE_SCENE: dict[str, File] = {
+    **{f"EXIF rotation {orientation}": ("photo.png", turned(orientation)) for orientation in range(1, 9)},
+    "animated GIF": ("moving.gif", moving("GIF")),
+    "animated WebP": ("moving.webp", moving("WEBP")),
+    "APNG": ("moving.png", moving("PNG")),
+    "a name with folders": ("../../secret/passwd.png", GOOD[1]),
+    "a name of Windows": ("C:\\Users\\me\\cat.png", GOOD[1]),
+    "a name with quotes": ("\"><img src=x onerror='alert(1)'>.png", GOOD[1]),
+    "a name of emoji": ("🐸💥.png", GOOD[1]),
+    "a name without an end": ("x" * 300 + ".png", GOOD[1]),
+}
+
+DATA = {"_type": "gradio.FileData"}
+REFUSED_UPLOADS: dict[str, tuple[Any, str]] = {
+    "nothing": ([], "Choose a picture first"),
+    "null": (None, "Choose a picture first"),
+    "an array with NaN": ([[[math.nan] * 3] * 32] * 32, "not understood"),
+    "an array of the wrong shape": ([[0.5, 0.25], [1.0]], "not understood"),
+    "a number": (7, "not understood"),
+    "a string": ("cat.png", "not understood"),
+    "an upload without a path": ([{"orig_name": "cat.png", "meta": DATA}], "not understood"),
+    "a file that was never uploaded": ([{"path": "/etc/passwd", "meta": DATA}], "not understood"),
+    "an address": ([{"path": "http://127.0.0.1:9/cat.png", "meta": DATA}], "does not fetch"),
+}
+
+REFUSED_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
+    **{f"k of {value!r}": ({"top": value}, "whole number from 1 to 10") for value in (0, 11, -1, 2.5, "a", None)},
+    "k of NaN": ({"top": math.nan}, "whole number from 1 to 10"),
+    "k of true": ({"top": True}, "whole number from 1 to 10"),
+    "an unknown layer": ({"layer": "layer9"}, "layer must be one of"),
+    "layer __class__": ({"layer": "__class__"}, "layer must be one of"),
+    "a list for a layer": ({"layer": ["layer3"]}, "layer must be one of"),
+    "an unknown method": ({"method": "magic"}, "method must be one of"),
+    "an unknown class": ({"target": "unicorn"}, "class to explain must be one of"),
+    "opacity 1.5": ({"opacity": 1.5}, "opacity must be a number from 0 to 1"),
+    "opacity NaN": ({"opacity": math.nan}, "opacity must be a number from 0 to 1"),
+    "opacity 'thick'": ({"opacity": "thick"}, "opacity must be a number from 0 to 1"),
+}
+
+
+class Call(NamedTuple):
+    """A request to an endpoint that is wrong as a whole."""
+
+    endpoint: str
+    data: Any
+    words: str
+
+
+REFUSED_CALLS: dict[str, Call] = {
+    "too few inputs": Call("explain", [[]], "not understood"),
+    "no list of inputs": Call("explain", "everything", "not understood"),
+    "0 mistakes": Call("mistakes", [0, True], "whole number from 1"),
+    "99 mistakes": Call("mistakes", [99, True], "whole number from 1"),
+    "Grad-CAM 'perhaps'": Call("mistakes", [3, "perhaps"], "either on or off"),
+}

@@ -1,0 +1,310 @@
+"""The running app against what strangers send: one plain sentence for what is wrong, and the next good request works.
+
+One row of app_cases is one case. The count and the outcome stand in pytest's closing lines (see conftest).
+"""
+
+import json
+import re
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import app_cases
+import httpx
+import numpy as np
+import pytest
+import torch
+from app_cases import GOOD, OTHER, encoded, scene
+from running_app import SETTINGS, Reply, RunningApp
+from safetensors.torch import save_file
+
+from s12lib import CLASSES, gradcam, load_pretrained, predict
+from s12lib.app import BUSY
+from s12lib.app_answers import APP_METHODS, MOST_PICTURES
+from s12lib.app_html import png_address, with_heat
+from s12lib.cli import main
+from s12lib.explain import LAYERS
+from s12lib.pictures import to_32x32
+from s12lib.pretrained import WEIGHTS_DIR
+
+pytestmark = [pytest.mark.xdist_group("app"), pytest.mark.timeout(600)]  # one worker: one app
+
+A_PATH = re.compile(r"(/[\w.-]+){2,}|[A-Z]:\\|\.py\b|site-packages")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    running = RunningApp(tmp_path_factory.mktemp("app"))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def upright(app) -> Reply:
+    """The answer to a good request, which every later one must equal bit by bit."""
+    return app.show(GOOD)
+
+
+@pytest.fixture
+def then_all_is_well(app, upright):
+    """After the case: the next good request succeeds, with the very same answer, and the log has no word about it."""
+    yield
+    after = app.show(GOOD)
+    assert after.refusal is None
+    assert after == upright
+    assert app.log.count("\n") == 1, app.log  # its address, from the start
+
+
+def is_one_plain_sentence(reply: Reply, words: str) -> bool:
+    said = reply.refusal
+    assert isinstance(said, str), reply
+    assert words in said
+    assert said[0].isalnum()
+    assert said.endswith(".")
+    assert len(said) < 200
+    assert not A_PATH.search(said), said
+    assert not re.search(r"\n|Traceback|Error|Exception|<class", said), said
+    return True
+
+
+@pytest.mark.parametrize(("file", "words"), app_cases.REFUSED_FILES.values(), ids=app_cases.REFUSED_FILES)
+def test_case_file_refused(app, then_all_is_well, file, words):
+    assert is_one_plain_sentence(app.show(file), words)
+
+
+@pytest.mark.parametrize(("files", "words"), app_cases.REFUSED_UPLOADS.values(), ids=app_cases.REFUSED_UPLOADS)
+def test_case_upload_refused(app, then_all_is_well, files, words):
+    assert is_one_plain_sentence(app.explain(files), words)
+
+
+@pytest.mark.parametrize(("settings", "words"), app_cases.REFUSED_SETTINGS.values(), ids=app_cases.REFUSED_SETTINGS)
+def test_case_setting_refused(app, then_all_is_well, settings, words):
+    assert is_one_plain_sentence(app.show(GOOD, **settings), words)
+
+
+@pytest.mark.parametrize("call", app_cases.REFUSED_CALLS.values(), ids=app_cases.REFUSED_CALLS)
+def test_case_call_refused(app, then_all_is_well, call):
+    assert is_one_plain_sentence(app.call(call.endpoint, call.data), call.words)
+
+
+@pytest.mark.parametrize("file", app_cases.TAKEN_FILES.values(), ids=app_cases.TAKEN_FILES)
+def test_case_file_taken(app, then_all_is_well, file):
+    (answer,) = app.show(file, top=10).pictures
+    assert sum(one["probability"] for one in answer["top"]) == pytest.approx(1, abs=1e-5)
+    assert {one["class"] for one in answer["top"]} == set(CLASSES)
+
+
+@pytest.mark.parametrize("file", app_cases.SAME_AS_THE_SCENE.values(), ids=app_cases.SAME_AS_THE_SCENE)
+def test_case_same_answer_as_upright(app, upright, then_all_is_well, file):
+    reply = app.show(file)
+    (answer,), (expected,) = reply.pictures, upright.pictures
+    assert {**answer, "name": ""} == {**expected, "name": ""}
+    assert re.findall('data:image[^"]*', reply.html) == re.findall('data:image[^"]*', upright.html)
+    assert not {"/", "\\"} & set(answer["name"])
+    assert "<img src=x" not in reply.html
+
+
+@pytest.mark.parametrize("method", APP_METHODS)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_case_same_picture_after_a_heatmap(app, then_all_is_well, layer, method):
+    first, second = (app.show(GOOD, layer=layer, method=method, target="dog", opacity=1) for _ in range(2))
+    assert first == second
+    assert first.pictures[0]["target"] == "dog"
+
+
+def test_case_several_pictures_are_answered_in_order(app, upright, then_all_is_well):
+    both = app.show(OTHER, GOOD)
+    assert [answer["name"] for answer in both.pictures] == [OTHER[0], GOOD[0]]
+    assert both.pictures[1]["top"][0]["class"] == upright.pictures[0]["top"][0]["class"]
+    assert len(app.show(*[GOOD] * MOST_PICTURES).pictures) == MOST_PICTURES
+    assert is_one_plain_sentence(app.show(*[GOOD] * (MOST_PICTURES + 1)), "At most 8 pictures")
+
+
+def test_case_one_bad_picture_among_good_ones_is_named(app, then_all_is_well):
+    assert is_one_plain_sentence(app.show(GOOD, ("cut.jpg", encoded(scene(), "JPEG")[:300])), "cut.jpg")
+
+
+def test_case_two_visitors_interleaved(app, upright, then_all_is_well):
+    theirs = {"layer": "layer1", "target": "ship", "opacity": 0.3}
+    alone = app.show(OTHER, **theirs)
+
+    def visit(number: int) -> Reply:
+        return app.show(OTHER, **theirs) if number % 2 else app.show(GOOD)
+
+    with ThreadPoolExecutor(2) as visitors:
+        replies = list(visitors.map(visit, range(12)))
+    assert replies == [upright, alone] * 6
+
+
+def test_case_fifty_requests_at_once(app, upright, then_all_is_well):
+    upload = app.upload(*GOOD)
+    start = threading.Barrier(50)
+
+    def ask(_number: int) -> Reply:
+        start.wait()
+        return app.explain([upload])
+
+    with ThreadPoolExecutor(50) as visitors:
+        replies = list(visitors.map(ask, range(50)))
+    served = [reply for reply in replies if reply.refusal is None]
+    assert served == [upright] * len(served)
+    assert len(served) >= 20
+    turned_away = [reply for reply in replies if reply.refusal is not None]
+    assert {(reply.refusal, reply.status) for reply in turned_away} <= {(BUSY, 503)}
+
+
+def test_case_the_answer_is_the_networks_own(app, then_all_is_well):
+    network, image = load_pretrained(), to_32x32(scene()).copy()
+    reply = app.show(GOOD, top=10, layer="layer2", method="hirescam", target="frog", opacity=0.5)
+    expected = predict(network, image)[0]
+    for one in reply.pictures[0]["top"]:
+        assert one["probability"] == pytest.approx(expected[CLASSES.index(one["class"])].item(), abs=1e-6)
+    heat = gradcam(network, image, CLASSES.index("frog"), "layer2", "hirescam")[0].numpy()
+    assert png_address(image) in reply.html
+    assert png_address(with_heat(image, heat, 0.5, 32)) in reply.html
+
+
+def test_case_a_body_that_is_no_json(app, then_all_is_well):
+    answer = app.client.post("/gradio_api/call/explain", content="{", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert is_one_plain_sentence(Reply(refusal=answer.json()["detail"]), "not understood")
+
+
+def test_case_gradio_client_is_served_as_well(app, upright, then_all_is_well, tmp_path):
+    gradio_client = pytest.importorskip("gradio_client")
+    (tmp_path / GOOD[0]).write_bytes(GOOD[1])
+    client = gradio_client.Client(app.address, verbose=False, analytics_enabled=False)
+    html, data = client.predict(
+        [gradio_client.handle_file(tmp_path / GOOD[0])], *SETTINGS.values(), api_name="/explain"
+    )
+    assert (html, data["pictures"]) == (upright.html, upright.pictures)
+
+
+def test_case_the_page_comes_quickly_and_names_no_other_host(app, then_all_is_well):
+    times = [app.client.get("/").elapsed.total_seconds() for _ in range(5)]
+    assert min(times) < 1
+    page = app.client.get("/").text
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
+    assert "fonts.googleapis" not in page
+
+
+# ---- weights that are not what they should be: the app refuses to start, and no code of theirs runs ----
+
+
+class Code:
+    """Unpickling this would create a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+def shipped_weights(folder: Path) -> Path:
+    for suffix in (".safetensors", ".json"):
+        content = (WEIGHTS_DIR / "page_resnet_cifar10").with_suffix(suffix).read_bytes()
+        (folder / "weights").with_suffix(suffix).write_bytes(content)
+    return folder / "weights.safetensors"
+
+
+@pytest.mark.parametrize("harm", ["missing", "card missing", "truncated", "wrong hash", "pickle with code", "another"])
+def test_case_weights_refused_at_the_start(harm, tmp_path, capsys):
+    weights, marker = shipped_weights(tmp_path), tmp_path / "ran"
+    whole, card = weights.read_bytes(), weights.with_suffix(".json")
+    if harm == "missing":
+        weights.unlink()
+    elif harm == "card missing":
+        card.unlink()
+    elif harm == "truncated":
+        weights.write_bytes(whole[: len(whole) // 2])
+    elif harm == "wrong hash":
+        weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    elif harm == "pickle with code":
+        torch.save({"state_dict": Code(marker)}, weights)
+    else:
+        save_file({"weight": torch.zeros(1)}, weights)
+    if harm in ("pickle with code", "another"):  # whoever swaps the weights can swap the card's hash, too
+        import hashlib
+
+        record = json.loads(card.read_text()) | {"sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
+        card.write_text(json.dumps(record))
+    with pytest.raises(SystemExit) as exit:
+        main(["app", "--weights", str(weights)])
+    assert exit.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("s12: weights.safetensors")
+    assert said.count("\n") == 1
+    assert str(tmp_path) not in said
+    assert not marker.exists()
+
+
+def test_case_a_taken_port_is_refused_at_the_start(app, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["app", "--port", str(app.port)])
+    assert exit.value.code == 2
+    assert f"Port {app.port} is taken" in capsys.readouterr().err
+
+
+# ---- what takes minutes ----
+
+
+@pytest.mark.slow
+def test_case_killed_in_mid_request_and_restarted(tmp_path, upright):
+    first = RunningApp(tmp_path)
+    upload = first.upload(*GOOD)
+
+    def ask() -> None:
+        with suppress(httpx.HTTPError):
+            first.explain([upload] * MOST_PICTURES, layer="prep")
+
+    request = threading.Thread(target=ask)
+    request.start()
+    request.join(0.2)
+    assert request.is_alive(), "the request was over before the app was killed"
+    first.close(signal.SIGKILL)
+    request.join(60)
+    second = RunningApp(tmp_path)
+    assert second.show(GOOD) == upright
+    second.close()
+
+
+@pytest.mark.slow
+def test_case_a_thousand_in_a_row_leave_nothing_behind(tmp_path):
+    app = RunningApp(tmp_path)
+    status = Path(f"/proc/{app.process.pid}")
+
+    def memory() -> int:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", (status / "status").read_text())[1]) // 1024
+
+    def ask(count: int) -> None:
+        for number in range(count):
+            layer = LAYERS[number % len(LAYERS)]
+            assert app.show(GOOD if number % 3 else OTHER, layer=layer).refusal is None
+
+    ask(200)
+    before, threads, files = memory(), len(list((status / "task").iterdir())), len(list((status / "fd").iterdir()))
+    ask(800)
+    assert memory() - before < 60, "megabytes more than after 200 requests"
+    assert len(list((status / "task").iterdir())) <= threads + 4
+    assert len(list((status / "fd").iterdir())) <= files + 4
+    assert app.log.count("\n") == 1
+    app.close()
+    assert not list((tmp_path / "uploads").rglob("*.png")), "uploads outlived the app"
+
+
+def test_case_hooks_and_modes_stay_as_they_were():
+    from s12lib.app_answers import Expert
+
+    expert = Expert("page_resnet_cifar10")
+    settings = [expert.settings(3, layer, method, "cat", 0.5) for layer in LAYERS for method in APP_METHODS]
+    images = np.stack([to_32x32(scene())])
+    before = {key: value.clone() for key, value in expert.network.state_dict().items()}
+    for wanted in settings:
+        expert.answers(["scene"], images, wanted)
+    modules = list(expert.network.modules())
+    assert not any(m._forward_hooks or m._backward_hooks or m._forward_pre_hooks or m.training for m in modules)
+    assert all(parameter.grad is None for parameter in expert.network.parameters())
+    assert all(torch.equal(before[key], value) for key, value in expert.network.state_dict().items())
