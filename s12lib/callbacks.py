@@ -1,8 +1,8 @@
 """What watches a run and writes it down: progress bar, CSV log, safe checkpoints, the stop at a broken loss."""
 
 import csv
+import math
 import os
-import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,9 @@ from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 from tqdm import tqdm
 
+from s12lib.checkpoints import read_checkpoint
 from s12lib.datamodule import fingerprint
 from s12lib.errors import CourseError
-
-
-class CheckpointError(CourseError):
-    """A checkpoint that cannot be used; the message is written for people."""
 
 
 class TrainingDiverged(CourseError):
@@ -40,23 +37,6 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         return read_checkpoint(path)
-
-
-def read_checkpoint(path: Path | str) -> dict[str, Any]:
-    """Read a Lightning checkpoint onto the CPU; nothing in it is executed. Raises CheckpointError."""
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is damaged or holds more than weights and plain values; it is refused."
-        ) from error
-    except Exception as error:  # damaged bytes make the unpickler raise almost anything
-        raise CheckpointError(
-            f"{path} cannot be read as a checkpoint: it is missing, truncated or another kind of file."
-        ) from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise CheckpointError(f"{path} holds no state_dict, so it is no Lightning checkpoint.")
-    return checkpoint
 
 
 class CSVLog(Logger):
@@ -144,33 +124,39 @@ class RunRecord(Callback):
 class StopWhenDiverged(Callback):
     """Stops at the first loss that is NaN or infinite, before a checkpoint is overwritten with what it left behind.
 
-    The loss of a step is looked at one step later, so that a GPU is never waited for.
+    The losses are looked at every twenty steps and at an epoch's end, since to look is to wait for the GPU.
     """
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self.loss: torch.Tensor | None = None
-        self.step = 0
+        self.losses: list[tuple[int, torch.Tensor]] = []  # each with its step, not yet looked at
 
-    def _check(self) -> None:
-        if self.loss is not None and not torch.isfinite(self.loss):
-            self._stop(f"the loss was {self.loss.item()} at step {self.step}")
+    def _check(self, trainer: pl.Trainer) -> None:
+        if not self.losses:
+            return
+        steps, losses = zip(*self.losses, strict=True)
+        self.losses = []
+        for step, loss in zip(steps, torch.stack(losses).tolist(), strict=True):
+            if not math.isfinite(loss):
+                self._stop(trainer, f"the loss was {loss} at step {step}")
 
-    def _stop(self, fault: str) -> None:
+    def _stop(self, trainer: pl.Trainer, fault: str) -> None:
         last = self.run_dir / "last.ckpt"
-        kept = f"the last good checkpoint is {last}" if last.exists() else "no epoch was completed before"
+        of_this_run = last.exists() and trainer.current_epoch > 0
+        kept = f"the last good checkpoint is {last}" if of_this_run else "no epoch was completed before"
         raise TrainingDiverged(f"Training stopped: {fault}; {kept}.")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._check()
-        self.loss, self.step = outputs["loss"].detach(), trainer.global_step
+        self.losses.append((trainer.global_step, outputs["loss"].detach()))
+        if len(self.losses) == 20:
+            self._check(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._check()
+        self._check(trainer)
         if not all(torch.isfinite(p).all() for p in pl_module.parameters()):
-            self._stop(f"the weights were no longer finite after step {self.step}")
+            self._stop(trainer, f"the weights were no longer finite after step {trainer.global_step}")
 
 
 class RunBar(ProgressBar):
@@ -197,7 +183,8 @@ class RunBar(ProgressBar):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         assert self.bar is not None
         if self.bar.update(self.batch):
-            accuracy = pl_module.train_accuracy.compute().item()
+            seen = pl_module.train_accuracy  # not compute(), which would wait for other devices: they draw no bar
+            accuracy = (seen.tp.sum() / (seen.tp + seen.fn).sum()).item()
             self.bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
             self.bar.set_postfix(loss=f"{outputs['loss'].item():.3f}", accuracy=f"{accuracy:.1%}")
 

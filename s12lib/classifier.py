@@ -95,8 +95,9 @@ class Classifier(pl.LightningModule):
         self.network = NETWORKS[network](num_classes, logit_scale).to(memory_format=torch.channels_last)
         self.register_buffer("whitening", torch.eye(27))
         self._whitening_hook: RemovableHandle | None = None
-        self.train_loss, self.eval_loss = MeanMetric(), MeanMetric()
-        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
+        # In training nothing is checked, since to look at a value is to wait for the GPU.
+        self.train_loss, self.eval_loss = MeanMetric(nan_strategy="disable"), MeanMetric()
+        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.accuracy, self.accuracy_tta = self.train_accuracy.clone(), self.train_accuracy.clone()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -106,7 +107,8 @@ class Classifier(pl.LightningModule):
         decay, every = self.hparams["ema_decay"], self.hparams["ema_every"]
         if not decay:
             return []
-        return [EMAWeightAveraging(decay=decay**every, update_every_n_steps=every)]
+        device = self.trainer.strategy.root_device  # by itself it would average on the CPU
+        return [EMAWeightAveraging(device=device, decay=decay**every, update_every_n_steps=every)]
 
     def setup(self, stage: str) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -120,10 +122,14 @@ class Classifier(pl.LightningModule):
         """Compose the first 3×3 convolution W = U·P of the whitening P and a 1×1 convolution U, and train only U.
 
         Multiplying W's gradient by PᵀP does to W what plain SGD on U would do, so the layer table keeps its one layer.
+        ``images_uint8 (N, 32, 32, 3)``. Raises ValueError for a network that does not begin with such a convolution.
         """
+        first = next((module for module in self.network.modules() if isinstance(module, nn.Conv2d)), None)
+        if first is None or first.weight.shape[1:] != (3, 3, 3):
+            raise ValueError("whiten needs a first convolution of 3×3 over 3 channels: set model.whiten to false.")
+        weight = first.weight
         P = whitening_matrix(normalize(images_uint8))
         self.whitening.copy_(P.T @ P)
-        weight = next(m for m in self.network.modules() if isinstance(m, nn.Conv2d)).weight
         U = torch.empty(len(weight), 27).uniform_(-(27**-0.5), 27**-0.5)
         weight.data.copy_((U @ P).view_as(weight))
         if self._whitening_hook is not None:

@@ -82,23 +82,29 @@ def _shortened(name: str, most: int = 15) -> str:
 
 def pack(options: Namespace) -> None:
     from s12lib import datamodule, pretrained
-    from s12lib.callbacks import read_checkpoint
+    from s12lib import results as runs
+    from s12lib.checkpoints import read_checkpoint
 
     if options.out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, but it is {options.out}.")
-    run = read_checkpoint(options.checkpoint).get("run", {})
-    settings = dict(run.get("config", {}).get("data", {"class": "CIFAR10"}))
-    module: datamodule.ImageArrays = getattr(datamodule, settings.pop("class"))(**settings)
+    run = read_checkpoint(options.checkpoint).get("run") or {}
+    settings = dict((run.get("config") or {}).get("data") or {})
+    kinds: dict[str, type[datamodule.ImageArrays]] = {"CIFAR10": datamodule.CIFAR10, "Shapes": datamodule.Shapes}
+    kind, test = kinds.get(settings.pop("class", "")), None
     try:
+        if kind is None:
+            raise DataError("The run's data are neither CIFAR-10 nor Shapes.")
+        module = kind(**settings)
         module.setup("test")
         test = module.splits["test"]
     except DataError as error:
         print(f"{error} So the card says nothing of accuracy.")
-        test = None
     card = pretrained.pack(options.checkpoint, options.out, test)
     if test is not None:
-        plain, tta = card["test_accuracy"], card["test_accuracy_tta"]
-        print(f"On the test set of {card['dataset']}: {plain:.2%}, with flip TTA {tta:.2%}.")
+        measured = {key: card[key] for key in ("test_accuracy", "test_accuracy_tta")}
+        look = runs.note_look(run, measured, card["packed_from"])
+        plain, tta = measured.values()
+        print(f"On the test set of {card['dataset']}: {plain:.2%}, with flip TTA {tta:.2%}; noted in {look}.")
     print(f"Wrote {options.out} and its card {options.out.with_suffix('.json')}.")
 
 

@@ -15,4 +15,6 @@ def sentence(error: Exception) -> str | None:
     text = " ".join(str(error).split())
     if text.startswith("Error(s) in loading state_dict"):
         return "The checkpoint holds the weights of another network than the recipe names."
-    return text if isinstance(error, CourseError | ArgumentError | OSError | TypeError | ValueError) else None
+    foreseen = isinstance(error, CourseError | ArgumentError | OSError | TypeError | ValueError)
+    # Lightning's own refusals, such as a GPU that is not there; importing their class would take seconds.
+    return text if foreseen or type(error).__name__ == "MisconfigurationException" else None

@@ -99,6 +99,8 @@ def table(folder: Path = FOLDER) -> str:
 def row(off: str, base: dict[int, dict], without: dict[int, dict]) -> str:
     """One lever: means over the seeds that both sides have, and mean ± standard deviation of the paired differences."""
     seeds = sorted(base.keys() & without.keys())
+    for seed in seeds:
+        refuse_other_differences(off, base[seed]["config"], without[seed]["config"])
 
     def scores(runs: dict[int, dict], key: str) -> list[float]:
         return [100 * runs[seed]["validation"][key] for seed in seeds]
@@ -113,6 +115,14 @@ def row(off: str, base: dict[int, dict], without: dict[int, dict]) -> str:
     means = (f"{statistics.mean(scores(runs, 'accuracy')):.2f}" for runs in (base, without))
     cells = (off, values, str(len(seeds)), *means, worth("accuracy"), worth("accuracy_tta"))
     return f"| {' | '.join(cells)} |"
+
+
+def refuse_other_differences(off: str, config: dict[str, Any], without: dict[str, Any]) -> None:
+    """Raises ResultsError when two resolved recipes differ in more than the lever, as after the recipe was edited."""
+    section, name = LEVERS[off][0].split(".")
+    restored = without | {section: without[section] | {name: config[section][name]}}
+    if restored != config:
+        raise ResultsError(f"two runs differ in more than the lever {off}: delete the older one in results/levers.")
 
 
 def main(argv: list[str] | None = None) -> None:

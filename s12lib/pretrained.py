@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,11 +15,13 @@ from safetensors.torch import load, save
 from torch import nn
 
 from s12lib.augment import normalize
-from s12lib.callbacks import CheckpointError, read_checkpoint
-from s12lib.datamodule import Split
+from s12lib.checkpoints import CheckpointError, read_checkpoint
 from s12lib.errors import CourseError
 from s12lib.model import PageResNet
 from s12lib.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from s12lib.datamodule import Split  # which would load Lightning
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 INTENDED_USE = (
@@ -152,7 +154,7 @@ def network_weights(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
     }
 
 
-def pack(checkpoint_path: Path, out: Path, test: Split | None = None) -> dict[str, Any]:
+def pack(checkpoint_path: Path, out: Path, test: "Split | None" = None) -> dict[str, Any]:
     """Turn a checkpoint into float16 safetensors at ``out`` and a card beside it, with the ending ``.json``.
 
     The run's ``metrics.csv``, if it lies beside the checkpoint, comes along as the recorded curve, ending ``.csv``.

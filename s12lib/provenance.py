@@ -10,13 +10,18 @@ from typing import Any
 
 import torch
 
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "accumulate_grad_batches": 1, "devices": 1, "fast_dev_run": False, "gradient_clip_val": None,
+    "limit_train_batches": None, "max_steps": -1, "max_time": None, "num_nodes": 1, "overfit_batches": 0.0,
+}  # fmt: skip
+"""Fields of the Trainer that change what is trained: what differs from these is part of a recipe."""
 NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size")
 
 
 def recipe_hash(config: dict[str, Any]) -> str:
     """The first 12 hex digits of the SHA-256 of a resolved recipe: the same for every seed and every machine."""
     data = {field: value for field, value in config["data"].items() if field not in NOT_PART_OF_A_RECIPE}
-    recipe = {"model": config["model"], "data": data, "max_epochs": config["max_epochs"]}
+    recipe = {key: config[key] for key in ("model", "max_epochs", "trainer") if key in config} | {"data": data}
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -25,17 +30,22 @@ def cpu_capabilities() -> dict[str, Any]:
     return dict(torch.cpu.get_capabilities()) if hasattr(torch.cpu, "get_capabilities") else {}
 
 
-def best_precision() -> str:
+def on_gpu(accelerator: str = "auto") -> bool:
+    """Whether a Trainer with this accelerator computes on an NVIDIA GPU."""
+    return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
+def best_precision(accelerator: str = "auto") -> str:
     """bf16 on recent GPUs and on CPUs that compute it, fp16 on older GPUs, else float32 (never fp16 on a CPU)."""
-    if torch.cuda.is_available():
+    if on_gpu(accelerator):
         return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "16-mixed"
     capabilities = cpu_capabilities()
     return "bf16-mixed" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "32-true"
 
 
-def hardware() -> str:
+def hardware(accelerator: str = "auto") -> str:
     """The machine in words: the GPU's name, or the CPU's and its number of threads."""
-    if torch.cuda.is_available():
+    if on_gpu(accelerator):
         return torch.cuda.get_device_name()
     name = cpu_capabilities().get("cpu_name") or platform.processor() or platform.machine()
     return f"{name}, {torch.get_num_threads()} threads"

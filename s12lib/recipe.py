@@ -13,15 +13,8 @@ from pytorch_lightning.loggers.tensorboard import _TENSORBOARD_AVAILABLE
 from pytorch_lightning.utilities import rank_zero_info
 
 from s12lib import provenance, results
-from s12lib.callbacks import (
-    CheckpointError,
-    CSVLog,
-    RunBar,
-    RunRecord,
-    SafeCheckpointIO,
-    StopWhenDiverged,
-    read_checkpoint,
-)
+from s12lib.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged
+from s12lib.checkpoints import CheckpointError, read_checkpoint
 from s12lib.cifar100 import CIFAR100  # noqa: F401 (so that --data finds it)
 from s12lib.classifier import Classifier
 from s12lib.datamodule import ImageArrays, fingerprint
@@ -80,15 +73,19 @@ class RecipeCLI(LightningCLI):
         epochs = self.settings.trainer.max_epochs
         if self.subcommand == "fit" and (epochs is None or epochs < 1):
             raise ValueError(f"trainer.max_epochs must be at least 1, but it is {epochs}.")
+        if self.settings.trainer.devices == "auto":  # all GPUs of a machine would mean another batch than the recipe's
+            self.settings.trainer.devices = 1
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint says of its run."""
-        data = self.settings.data
+        data, trainer = self.settings.data, self.settings.trainer
         config = {
             "model": dict(self.settings.model),
             "data": {"class": data.class_path.rsplit(".", 1)[-1]} | dict(data.init_args),
-            "max_epochs": self.settings.trainer.max_epochs,
+            "max_epochs": trainer.max_epochs,
         }
+        unusual = {k: str(trainer[k]) for k, usual in provenance.TRAINER_DEFAULTS.items() if trainer[k] != usual}
+        config |= {"trainer": unusual} if unusual else {}
         return {
             "recipe": self.recipe_name,
             "recipe_hash": provenance.recipe_hash(config),
@@ -96,14 +93,15 @@ class RecipeCLI(LightningCLI):
             "seed": int(self.settings.seed_everything),
             "dataset": self.datamodule.name,
             "precision": self.precision,
-            "hardware": provenance.hardware(),
+            "hardware": provenance.hardware(trainer.accelerator),
             "versions": provenance.versions(),
             "commit": provenance.commit(),
         }
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         fitting = self.subcommand == "fit"
-        self.precision = self.settings.trainer.precision or (provenance.best_precision() if fitting else "32-true")
+        best = provenance.best_precision(self.settings.trainer.accelerator) if fitting else "32-true"
+        self.precision = self.settings.trainer.precision or best
         settings: dict[str, Any] = {
             "precision": self.precision,
             "num_sanity_val_steps": 0,
@@ -123,16 +121,18 @@ class RecipeCLI(LightningCLI):
 
     def watchers(self, log: CSVLog) -> list[Callback]:
         """The callbacks of a training run; ``last.ckpt`` always, ``best.ckpt`` where there is a validation split."""
-        checkpoints = {"last": None} | ({"best": "validation_accuracy"} if self.datamodule.has_validation else {})
+
+        def checkpoint(name: str, **settings: Any) -> Callback:
+            return ModelCheckpoint(self.run_dir, name, mode="max", enable_version_counter=False, **settings)
+
+        best = [checkpoint("best", monitor="validation_accuracy")] if self.datamodule.has_validation else []
         return [
             StopWhenDiverged(self.run_dir),
             RunRecord(self.facts(), log),
             LearningRateMonitor("step"),
             RunBar(),
-            *(
-                ModelCheckpoint(self.run_dir, name, monitor=monitor, mode="max", enable_version_counter=False)
-                for name, monitor in checkpoints.items()
-            ),
+            *best,
+            checkpoint("last", save_on_train_epoch_end=True),  # after best, whose score it remembers
         ]
 
     def _parse_ckpt_path(self) -> None:
@@ -147,14 +147,27 @@ class RecipeCLI(LightningCLI):
             last = self.run_dir / "last.ckpt"
             kwargs["ckpt_path"] = str(last) if last.exists() else None
             if last.exists():
-                rank_zero_info(f"Going on from {last}.")
+                if subcommand == "fit":
+                    rank_zero_info(f"Going on from {last}.")
             elif subcommand == "fit":
                 rank_zero_info(f"There is no checkpoint in {self.run_dir} yet: starting afresh.")
             else:
                 raise CheckpointError(f"There is no {last}: train first, with `s12 fit --config RECIPE`.")
         if subcommand != "fit" and not kwargs.get("ckpt_path"):
             raise CheckpointError(f"Say which weights to {subcommand}: `--ckpt_path last` or `--ckpt_path FILE`.")
+        if subcommand == "fit" and kwargs.get("ckpt_path"):
+            self.refuse_another_recipe(kwargs["ckpt_path"])
         return kwargs
+
+    def refuse_another_recipe(self, checkpoint_path: str) -> None:
+        """A run goes on as it was begun: the checkpoint brings its optimiser, whatever the recipe says now."""
+        begun, now = read_checkpoint(checkpoint_path).get("run") or {}, self.facts()
+        for field in ("recipe_hash", "seed", "dataset"):
+            if field in begun and begun[field] != now[field]:
+                raise CheckpointError(
+                    f"{checkpoint_path} was begun with another {field.replace('_', ' ')} ({begun[field]}, and now "
+                    f"{now[field]}): go on with its own settings, or start afresh with another --run_dir."
+                )
 
     def before_test(self) -> None:
         self.checkpoint_path = self._prepare_subcommand_kwargs("test")["ckpt_path"]
@@ -163,6 +176,15 @@ class RecipeCLI(LightningCLI):
         if run is None or run["dataset"] != self.datamodule.name:
             raise CheckpointError(
                 f"{self.checkpoint_path} is not from `s12 fit` on {self.datamodule.name}: test it on its own data."
+            )
+        limit = self.settings.trainer.limit_test_batches  # 1.0 is all of them, 1 is one batch
+        if self.settings.trainer.fast_dev_run or (limit is not None and not (isinstance(limit, float) and limit == 1)):
+            raise ValueError("A test is of the whole test set: leave out limit_test_batches and fast_dev_run.")
+        self.datamodule.setup()
+        if fingerprint(self.datamodule.splits["train"]) != run.get("train_fingerprint"):
+            raise CheckpointError(
+                f"{self.checkpoint_path} was trained on other pictures of {self.datamodule.name}: test it with the "
+                "data settings that it was trained with."
             )
 
     def after_test(self) -> None:

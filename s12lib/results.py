@@ -13,11 +13,12 @@ from s12lib.whole_file import write_whole
 TARGETS = (("book/results.md", "results"), ("README.md", "results"), ("book/results.md", "levers"))
 """Which part of which file is written: what stands between its two markers."""
 ALL_TRAINING_IMAGES = {"CIFAR-10": 50_000, "CIFAR-100": 50_000}
+SHORTENING = {"fast_dev_run", "limit_train_batches", "max_steps", "max_time", "overfit_batches"}
 
 OTHERS = (
     "| the notebook this course grew from | CIFAR-10 | 24 | 1 | 88.62 | | 92.53 | its own record |",
     "| Page, the original network | CIFAR-10 | 24 | 50 | 94.08 (median) | | | "
-    "[How to Train Your ResNet 1](https://github.com/davidcpage/cifar10-fast) |",
+    "[cifar10-fast](https://github.com/davidcpage/cifar10-fast) |",
 )
 HEAD = (
     "| recipe | dataset | epochs | n | test accuracy, % | with flip TTA, % | train accuracy, % | source |",
@@ -34,7 +35,7 @@ def record(run: dict[str, Any], metrics: dict[str, float], weights: str, folder:
 
     ``run`` is what the checkpoint says of itself, ``metrics`` hold accuracies as shares of 1, ``weights`` is a hash.
     """
-    path = folder / f"{run['recipe']}-seed{run['seed']}-{weights[:8]}.json"
+    path = path_of(run, weights, folder)
     looks = read(path)["looks"] if path.exists() else []
     looks.append(datetime.now(UTC).isoformat(timespec="seconds"))
     result = run | metrics | {"weights_sha256": weights, "looks": looks}
@@ -42,12 +43,27 @@ def record(run: dict[str, Any], metrics: dict[str, float], weights: str, folder:
     return path
 
 
+def note_look(run: dict[str, Any], metrics: dict[str, float], weights: str, folder: Path = Path("results")) -> Path:
+    """Write down a look at the test set at weights in another form, such as packed: a known run keeps its metrics."""
+    path = path_of(run, weights, folder)
+    known = read(path) if path.exists() else {"train_accuracy": None} | metrics
+    return record(run, {key: known[key] for key in known.keys() - run.keys() - {"looks"}}, weights, folder)
+
+
+def path_of(run: dict[str, Any], weights: str, folder: Path) -> Path:
+    """Where a run's result lies."""
+    return folder / f"{run['recipe']}-seed{run['seed']}-{weights[:8]}.json"
+
+
 def read(path: Path) -> dict[str, Any]:
     """One result. Raises ResultsError when the file is no JSON or a field that the table needs is missing."""
-    needed = ("recipe", "recipe_hash", "seed", "dataset", "test_accuracy", "test_accuracy_tta", "config", "looks")
+    needed = (
+        "recipe", "recipe_hash", "seed", "dataset", "config", "train_images", "epochs_trained", "train_accuracy",
+        "test_accuracy", "test_accuracy_tta", "looks",
+    )  # fmt: skip
     try:
-        result = json.loads(path.read_text())
-        missing = [key for key in needed if not result.get(key) and key != "seed"]
+        result = json.loads(path.read_text("utf-8"))
+        missing = [key for key in needed if key not in result]
     except (OSError, ValueError, AttributeError) as error:
         raise ResultsError(f"{path} cannot be read as a result ({error}).") from error
     if missing:
@@ -56,9 +72,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def is_measured(result: dict[str, Any]) -> bool:
-    """Whether a run counts: all of the dataset's training images, and every epoch of its recipe."""
+    """Whether a run counts: all of the dataset's training images, every epoch of its recipe, and nothing cut short."""
     everything = ALL_TRAINING_IMAGES.get(result["dataset"], result["train_images"])
-    return result["train_images"] == everything and result["epochs_trained"] == result["config"]["max_epochs"]
+    whole = result["train_images"] == everything and result["epochs_trained"] == result["config"]["max_epochs"]
+    return whole and not SHORTENING & set(result["config"].get("trainer", ())) and result["train_accuracy"] is not None
 
 
 def spread(values: list[float]) -> str:
@@ -83,7 +100,7 @@ def table(folder: Path = Path("results")) -> str:
     looks = sum(len(result["looks"]) for result in results)
     return "\n".join(lines) + (
         "\n\nn is the number of runs, each judged by its last averaged weights; ± is their standard deviation. "
-        f"Looks at a test set so far: {looks}, over {len(results)} runs, each on record in `results/`."
+        f"Looks at a test set to measure a run: {looks}, over {len(results)} runs, each on record in `results/`."
     )
 
 
@@ -108,7 +125,7 @@ def write(folder: Path = Path("results"), root: Path = Path()) -> list[Path]:
     found, changed = contents(folder), []
     for target, part in TARGETS:
         path = root / target
-        if path.exists() and (text := path.read_text()) != (new := fill(text, found[part], part)):
-            path.write_text(new)
+        if path.exists() and (text := path.read_text("utf-8")) != (new := fill(text, found[part], part)):
+            path.write_text(new, "utf-8")
             changed.append(path)
     return changed

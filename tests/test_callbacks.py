@@ -15,16 +15,8 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelChec
 from torch import nn
 
 from s12lib import callbacks
-from s12lib.callbacks import (
-    CheckpointError,
-    CSVLog,
-    RunBar,
-    RunRecord,
-    SafeCheckpointIO,
-    StopWhenDiverged,
-    TrainingDiverged,
-    read_checkpoint,
-)
+from s12lib.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged, TrainingDiverged
+from s12lib.checkpoints import CheckpointError, read_checkpoint
 from s12lib.classifier import NETWORKS, Classifier
 from s12lib.datamodule import fingerprint
 
@@ -331,9 +323,16 @@ def test_a_nan_loss_stops_the_run_at_its_step_and_keeps_the_epoch_before(step, b
 
 def test_an_infinite_loss_stops_the_run_too(tmp_path):
     watcher = StopWhenDiverged(tmp_path)
-    watcher.on_train_batch_end(SimpleNamespace(global_step=8), None, {"loss": torch.tensor(float("inf"))}, None, 7)
+
+    def take(step: int, loss: float) -> None:
+        trainer = SimpleNamespace(global_step=step, current_epoch=0)
+        watcher.on_train_batch_end(trainer, None, {"loss": torch.tensor(loss)}, None, step)
+
+    take(8, float("inf"))
+    for step in range(9, 27):
+        take(step, 1.0)
     with pytest.raises(TrainingDiverged, match="the loss was inf at step 8; no epoch was completed before"):
-        watcher.on_train_batch_end(SimpleNamespace(global_step=9), None, {"loss": torch.tensor(1.0)}, None, 8)
+        take(27, 1.0)  # the twentieth
 
 
 def test_a_run_that_breaks_in_its_first_epoch_says_that_nothing_is_kept(breaking_run, tmp_path):
@@ -394,6 +393,21 @@ def test_the_bar_shows_loss_and_accuracy_whenever_it_is_drawn(monkeypatch, tiny_
     assert "epoch 2/2" in shown
     assert "loss=" in shown
     assert "accuracy=" in shown
+
+
+def test_the_bar_does_not_ask_the_other_devices_for_their_metrics(monkeypatch, tiny_network, shapes):
+    monkeypatch.setattr(callbacks, "tqdm", Eager)
+    model, bar = Classifier(tiny_network), RunBar()
+    model.train_accuracy.update(torch.eye(10)[:4], torch.tensor([0, 1, 2, 9]))
+    monkeypatch.setattr(model.train_accuracy, "compute", lambda: pytest.fail("only one device draws a bar"))
+    sampler = SimpleNamespace(batch_size=16, world_size=2)
+    trainer = SimpleNamespace(
+        train_dataloader=SimpleNamespace(sampler=sampler), estimated_stepping_batches=2, global_step=0,
+        current_epoch=0, max_epochs=1,
+    )  # fmt: skip
+    bar.on_train_start(trainer, model)
+    bar.on_train_batch_end(trainer, model, {"loss": torch.tensor(1.0)}, None, 0)
+    assert "accuracy=75.0%" in bar.bar.postfix
 
 
 def test_a_disabled_bar_prints_nothing(tiny_network, shapes, quiet_trainer, capsys):

@@ -133,7 +133,55 @@ def test_a_smoke_run_is_trained_validated_tested_and_recorded(capsys):
     assert set(result["versions"]) >= {"python", "torch", "pytorch-lightning"}
     assert all(0 <= result[key] <= 1 for key in ("test_accuracy", "test_accuracy_tta", "train_accuracy"))
     main(["results"])
-    assert "Looks at a test set so far: 2" in capsys.readouterr().out
+    assert "Looks at a test set to measure a run: 2" in capsys.readouterr().out
+
+
+@pytest.fixture
+def trained(capsys):
+    """A run of the recipe smoke in the current folder, and what its commands share."""
+    main(["fit", "--config", SMOKE, *SMALL])
+    capsys.readouterr()
+    return ["--config", SMOKE, *SMALL, "--ckpt_path", "last"]
+
+
+def test_a_run_goes_on_only_as_it_was_begun(trained, capsys):
+    assert "another recipe hash" in refusal(["fit", *trained, "--model.lr", "0.123"], capsys)
+    seed = ["--seed_everything", "1", "--run_dir", "runs/smoke-seed0"]
+    assert "another seed" in refusal(["fit", *trained, *seed], capsys)
+    assert "another recipe hash" in refusal(["fit", *trained, "--trainer.limit_train_batches", "1"], capsys)
+
+
+def test_a_test_is_of_the_whole_test_set_and_by_the_data_of_the_run(trained, capsys):
+    assert "the whole test set" in refusal(["test", *trained, "--trainer.limit_test_batches", "1"], capsys)
+    assert "trained on other pictures" in refusal(["test", *trained, "--data.train_size", "310"], capsys)
+    assert not Path("results").exists()
+
+
+def test_a_run_that_was_cut_short_is_recorded_and_is_no_row(capsys):
+    short = ["--config", SMOKE, *SMALL, "--data.validation_size", "0"]
+    main(["fit", *short, "--trainer.limit_train_batches", "1"])
+    main(["test", *short, "--ckpt_path", "last"])
+    main(["results"])
+    out = capsys.readouterr().out
+    assert "Looks at a test set to measure a run: 1" in out
+    assert "**smoke**" not in out
+
+
+def test_packing_looks_at_the_test_set_too_and_says_so_in_the_results(trained, capsys, monkeypatch):
+    monkeypatch.setattr("s12lib.pretrained.PageResNet", lambda **arguments: Tiny(10, 0.0625))
+    path = Path("runs/smoke-seed0/last.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["hyper_parameters"]["network"] = "page_resnet"
+    torch.save(checkpoint, path)
+    main(["pack", str(path), "--out", "packed.safetensors"])
+    (result,) = Path("results").iterdir()
+    assert json.loads(result.read_text())["train_accuracy"] is None, "packed before it was tested"
+    main(["test", *trained])
+    tested = json.loads(result.read_text())
+    main(["pack", str(path), "--out", "packed.safetensors"])
+    again = json.loads(result.read_text())
+    assert [len(looked["looks"]) for looked in (tested, again)] == [2, 3]
+    assert again | {"looks": None} == tested | {"looks": None}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)

@@ -10,7 +10,7 @@ from s12lib.results import ResultsError
 
 
 def write_run(folder, without, seed, accuracy, **changes):
-    config = {"model": {"ema_decay": 0.99, "whiten": True}, "data": {"crop": 4}}
+    config = {"model": {"ema_decay": 0.0 if without == "ema" else 0.99, "whiten": True}, "data": {"crop": 4}}
     run = {
         "recipe": "fast", "epochs": 6, "hardware": "abacus", "dataset": "CIFAR-10", "seed": seed, "without": without,
         "config": config, "validation": {"accuracy": accuracy, "accuracy_tta": accuracy + 0.01},
@@ -41,6 +41,14 @@ def test_runs_of_other_length_recipe_or_machine_are_not_paired(tmp_path):
     for change in ({"epochs": 7}, {"recipe": "page24"}, {"hardware": "slide rule"}):
         write_run(tmp_path, "ema", 0, 0.92, **change)
     assert levers.table(tmp_path) == ""
+
+
+def test_runs_that_differ_in_more_than_the_lever_are_not_compared(tmp_path):
+    write_run(tmp_path, "none", 0, 0.93)
+    config = {"model": {"ema_decay": 0.0, "whiten": False}, "data": {"crop": 4}}
+    write_run(tmp_path, "ema", 0, 0.92, config=config)
+    with pytest.raises(ResultsError, match="differ in more than the lever ema"):
+        levers.table(tmp_path)
 
 
 def test_a_damaged_file_is_named(tmp_path):

@@ -12,7 +12,7 @@ from torch import nn
 
 import s12lib
 from s12lib.augment import normalize
-from s12lib.callbacks import CheckpointError
+from s12lib.checkpoints import CheckpointError
 from s12lib.datamodule import CIFAR10, Shapes
 from s12lib.model import PageResNet
 from s12lib.pretrained import WeightsError, load_card, load_pretrained, load_weights, measure, pack, predict

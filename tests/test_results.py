@@ -41,14 +41,14 @@ def test_recipes_of_different_hash_are_not_averaged(tmp_path):
 def test_a_run_that_did_not_train_on_everything_to_the_end_is_no_row(change, tmp_path):
     results.record(RUN | change, METRICS, "a" * 64, tmp_path)
     assert "**fast**" not in results.table(tmp_path)
-    assert "Looks at a test set so far: 1" in results.table(tmp_path)
+    assert "Looks at a test set to measure a run: 1" in results.table(tmp_path)
 
 
 def test_every_look_at_the_test_set_is_on_record(tmp_path):
     for _ in range(3):
         path = results.record(RUN, METRICS, "a" * 64, tmp_path)
     assert len(json.loads(path.read_text())["looks"]) == 3
-    assert "so far: 3, over 1 runs" in results.table(tmp_path)
+    assert "measure a run: 3, over 1 runs" in results.table(tmp_path)
 
 
 @pytest.mark.parametrize("missing", ["dataset", "test_accuracy", "recipe_hash", "looks"])

@@ -1,0 +1,30 @@
+"""Reading a Lightning checkpoint without running any code in it, and without loading Lightning."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from s12lib.errors import CourseError
+
+
+class CheckpointError(CourseError):
+    """A checkpoint that cannot be used; the message is written for people."""
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Read a Lightning checkpoint onto the CPU; nothing in it is executed. Raises CheckpointError."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is damaged or holds more than weights and plain values; it is refused."
+        ) from error
+    except Exception as error:  # damaged bytes make the unpickler raise almost anything
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: it is missing, truncated or another kind of file."
+        ) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError(f"{path} holds no state_dict, so it is no Lightning checkpoint.")
+    return checkpoint
