@@ -1,5 +1,6 @@
 """Any picture file → the 32×32 RGB array that the network is shown: one rule for commands, app and exports."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,8 @@ def to_32x32(picture: Image.Image) -> np.ndarray:
 
     Pillow's BOX filter when shrinking, BICUBIC when enlarging.
     """
-    picture = ImageOps.exif_transpose(picture)
+    with suppress(Exception):  # EXIF that cannot be read says nothing of the orientation, and the pixels are whole
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = Image.fromarray((np.clip(np.asarray(picture, dtype=np.float64), 0, 65535) / 257).astype(np.uint8))
     if picture.has_transparency_data:
@@ -57,7 +59,7 @@ def to_32x32(picture: Image.Image) -> np.ndarray:
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     picture = picture.crop((left, top, left + side, top + side))
-    return np.asarray(picture.resize((32, 32), Image.Resampling.BOX if side > 32 else Image.Resampling.BICUBIC))
+    return np.array(picture.resize((32, 32), Image.Resampling.BOX if side > 32 else Image.Resampling.BICUBIC))
 
 
 def read_picture(path: Path | str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The three splits are kept apart, are the same for everybody, and reach the network whole."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,8 @@ def test_another_seed_splits_alike_and_without_validation_all_50_000_are_trained
 
 
 def test_a_missing_file_is_named_with_what_to_do(tmp_path):
-    with pytest.raises(DataError, match=rf"{tmp_path / 'cifar10.npz'} is not there: run `s12 data`, or use"):
+    path = re.escape(str(tmp_path / "cifar10.npz"))
+    with pytest.raises(DataError, match=f"{path} is not there: run `s12 data`, or use"):
         set_up(tmp_path)
 
 

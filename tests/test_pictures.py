@@ -49,6 +49,13 @@ def test_a_photo_taken_at_any_angle_gives_the_upright_answer(scene, orientation,
     assert (read_picture(tmp_path / "photo.png") == to_32x32(scene)).all()
 
 
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0", b"\0" * 9])
+def test_exif_that_cannot_be_read_leaves_the_picture_as_it_is(exif, scene, tmp_path):
+    for name in ("photo.png", "photo.webp"):
+        scene.save(tmp_path / name, exif=exif, lossless=True)
+        assert (read_picture(tmp_path / name) == to_32x32(scene)).all()
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "I;16", "I", "PA"])
 def test_every_mode_becomes_rgb(mode):
     picture = Image.new("L", (40, 40), 255).convert(mode) if mode != "I;16" else Image.fromarray(
