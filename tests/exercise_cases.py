@@ -132,7 +132,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("self.bn2 = nn.BatchNorm2d(channels)", "self.bn2 = self.bn1", "followed by a BatchNorm of its own"),
         ("self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)", "self.conv2 = self.conv1", "two conv"),
         (", bias=False", "", "Your convolutions have a bias"),
-        (", padding=1", "", "Your answer raised RuntimeError"),
+        (", padding=1", "", "Without padding each convolution takes a pixel off"),
         ("channels, 3, padding=1", "channels, 1", "should be 3×3"),
         (
             "return x + F.relu(self.bn2(self.conv2(h)))",

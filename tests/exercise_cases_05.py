@@ -31,6 +31,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         (".relu()", "", "The negative values are still there"),
         ("(weights * activations).sum(dim=1).relu()", "(weights * activations).relu().sum(dim=1)", "cut off too early"),
         ("keepdim=True)", "keepdim=True).relu()", "You cut the weights off"),
+        (", keepdim=True", "", "its two axes of places are gone"),
         ("gradients.mean(dim=(2, 3), keepdim=True)", "gradients", "That is HiRes-CAM"),
         (".sum(dim=1)", ".mean(dim=1)", "average over the channels"),
         ("gradients.mean(", "gradients.sum(", "the formula has their mean"),

@@ -14,6 +14,20 @@ from s12lib.model import Residual
 Forward = Callable[[torch.Tensor, list[nn.Conv2d], list[nn.BatchNorm2d]], torch.Tensor]
 
 
+def _through(block: nn.Module, images: torch.Tensor) -> Any:
+    """What the block makes of the images; without padding, x and f(x) no longer fit each other."""
+    try:
+        return call(block, images)
+    except RuntimeError as error:
+        convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
+        if "must match" not in str(error) or all(c.padding not in ((0, 0), "valid") for c in convolutions):
+            raise
+        raise Mistake(
+            "Without padding each convolution takes a pixel off every side, so that x and f(x) no longer fit.",
+            "padding=1 in both convolutions.",
+        ) from error
+
+
 def _judge_residual(answer: Any) -> None:
     generator = torch.Generator().manual_seed(5)
     for channels in (4, 6):
@@ -31,7 +45,7 @@ def _judge_residual(answer: Any) -> None:
         images = torch.randn(5, channels, 6, 7, generator=generator)
         for training in (False, True):  # with running statistics, then with the batch's own
             block.train(training)
-            result = tensor(call(block, images), images.shape, "the block's output")
+            result = tensor(_through(block, images), images.shape, "the block's output")
             _compare_block(result, images, convs, norms)
         _look_at_gradient(block.eval(), images, convs, norms)
 

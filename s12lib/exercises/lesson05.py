@@ -116,7 +116,15 @@ def _judge_map(answer: Any) -> None:
     for shape in ((3, 6, 4, 4), (2, 5, 7, 7), (1, 3, 2, 2)):
         activations, gradients = torch.randn((2, *shape), generator=generator) + 0.2
         wanted = gradcam_map(activations, gradients)
-        given = call(answer, activations, gradients)
+        try:
+            given = call(answer, activations, gradients)
+        except RuntimeError as error:
+            if "must match" not in str(error):
+                raise
+            raise Mistake(
+                "A weight a channel, (N, C), does not multiply (N, C, h, w): its two axes of places are gone.",
+                "mean(dim=(2, 3), keepdim=True) keeps them, with length 1.",
+            ) from error
         if isinstance(given, torch.Tensor) and given.shape == (shape[0], 1, *shape[2:]):
             raise Mistake("One axis too many: the channels are summed up, so that axis goes.", "sum(dim=1)")
         result = tensor(given, wanted.shape, "the maps")
