@@ -92,6 +92,7 @@ def test_package_accepts_older_torch_than_the_lock():
     assert ranges["torch"].contains("2.11.0")
     assert ranges["torchvision"].contains("0.26.0")
     assert ranges["pytorch-lightning"].contains("2.6.6")
+    assert not ranges["pytorch-lightning"].contains("2.5.6"), "EMAWeightAveraging came with 2.6"
 
 
 # ---- the address -----------------------------------------------------------------------------------------------------
