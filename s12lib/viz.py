@@ -131,16 +131,16 @@ def image_grid(images: Any, labels: Sequence[str], title: str, dataset: str, col
 
 @_styled
 def histograms(panels: Mapping[str, tuple[Any, Any]], title: str, dataset: str, ylabel: str) -> Drawing:
-    """Red, green and blue as outlines, a panel each: ``{x label: (edges (b + 1,), heights (3, b))}``."""
+    """Red, green and blue as outlines, a panel each: ``{x label: (edges (3, b + 1), heights (3, b))}``."""
     figure, top = _canvas(WIDE, 290, title, dataset)
     width = (WIDE - 110 - 56 * (len(panels) - 1)) // len(panels)
     told = []
     for k, (xlabel, (edges, heights)) in enumerate(panels.items()):
         axes = _panel(figure, 90 + k * (width + 56), top + 8, width, 220)
-        for colour, name, height in zip(RGB, ("red", "green", "blue"), heights, strict=True):
-            axes.stairs(np.asarray(height), np.asarray(edges), color=colour, label=name, linewidth=2)
+        for colour, name, limits, height in zip(RGB, ("red", "green", "blue"), edges, heights, strict=True):
+            axes.stairs(np.asarray(height), np.asarray(limits), color=colour, label=name, linewidth=2)
         axes.set(xlabel=xlabel, ylabel=ylabel if k == 0 else "")
-        told.append(f"{xlabel}: from {float(edges[0]):.3g} to {float(edges[-1]):.3g}")
+        told.append(f"{xlabel}: from {float(edges.min()):.3g} to {float(edges.max()):.3g}")
     axes.legend()
     return Drawing(figure, f"{title} ({dataset}) Histograms of red, green and blue. {'; '.join(told)}.")
 

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from s12lib.viz import INK, MARGIN, WIDE, Drawing, _canvas, _panel, _picture, _styled
 
-OPACITY = 0.6
 GAP, LINE, SCALE_HEIGHT = 5, 21, 52
 
 
@@ -30,7 +29,8 @@ def heatmap_table(
 
     ``images (n, 32, 32, 3)`` uint8 RGB. ``maps``: ``{column's name: (n, h, h) in [0, 1]}``, h a divisor of 32; each
     place is drawn as the square of pixels that it stands for, so that a 4 × 4 map is seen to be one. ``notes[i]`` are
-    the texts below picture i and its maps. ``opacities`` are the columns', 1 where the map alone is to be seen.
+    the texts below picture i and its maps. ``opacities`` are the columns'; below 1 the
+    picture shines through, and the colours are no longer quite the scale's.
     ``meaning`` stands beside the colour bar. Raises ValueError for a map outside [0, 1], or of a side not as above.
     """
     arrays = {name: _checked(name, given, len(images)) for name, given in maps.items()}
@@ -44,7 +44,7 @@ def heatmap_table(
     for k, (image, texts) in enumerate(zip(images, notes, strict=True)):
         x, y = MARGIN + (k % across) * group, top + head + (k // across) * (side + line)
         panels = [_picture(figure, image, x + column * (side + GAP), y, side) for column in range(columns)]
-        for axes, heat, opacity in zip(panels[1:], arrays.values(), opacities or [OPACITY] * len(arrays), strict=True):
+        for axes, heat, opacity in zip(panels[1:], arrays.values(), opacities or [1] * len(arrays), strict=True):
             axes.imshow(
                 heat[k], vmin=0, vmax=1, alpha=opacity, interpolation="nearest", extent=(-0.5, 31.5, 31.5, -0.5)
             )

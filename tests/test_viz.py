@@ -20,7 +20,9 @@ ROWS = [
 DRAWINGS = {
     "image_rows": lambda: viz.image_rows({"one": IMAGES[:3], "two": IMAGES[3:]}, "Rows", "CIFAR-10"),
     "image_grid": lambda: viz.image_grid(IMAGES, list("abcdef"), "Grid", "CIFAR-10"),
-    "histograms": lambda: viz.histograms({"byte": (np.arange(5.0), np.ones((3, 4)))}, "Histogram", "CIFAR-10", "share"),
+    "histograms": lambda: viz.histograms(
+        {"byte": (np.ones((3, 1)) * np.arange(5.0), np.ones((3, 4)))}, "Histogram", "CIFAR-10", "share"
+    ),
     "bars": lambda: viz.bars({"prep": 1728.0, "head": 5120.0}, "Bars", "CIFAR-10", "parameters"),
     "lines": lambda: viz.lines({"a": ([0, 1], [1, 8]), "b": ([0, 1], [2, 3])}, "Lines", "CIFAR-10", "x", "y", log=True),
     "learning_curves": lambda: viz.learning_curves(ROWS, "Curves", "CIFAR-10"),
