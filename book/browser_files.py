@@ -58,19 +58,25 @@ def put_into(folder: Path) -> int:
             write_whole(folder / name, member.read())
     import matplotlib as mpl
 
+    from s12lib.app_examples import recorded
     from s12lib.export import export_onnx
     from s12lib.pretrained import load_card, load_pretrained
 
     network = f"{WEIGHTS}.onnx"
     export_onnx(load_pretrained(WEIGHTS), folder / network, "float16")
     megabytes = round(sum((folder / name).stat().st_size for name in (RUNTIME, WASM, network)) / 1e6)
+    card = load_card(WEIGHTS)
+    examples, _ = recorded(card)
+    for example in examples:
+        write_whole(folder / example.path.name, example.path.read_bytes())
     files = {
         "megabytes": megabytes,
         "runtime": RUNTIME,
         "wasm": WASM,
         "network": network,
-        "sha256": load_card(WEIGHTS)["sha256"],
+        "sha256": card["sha256"],
         "classes": CLASSES,
+        "examples": [{"file": each.path.name, "shows": each.shows, "source": each.source} for each in examples],
         "colours": (mpl.colormaps["inferno"](range(0, 256, 15))[:, :3] * 255).round().astype(int).tolist(),
     }
     write_whole(folder / "files.json", json.dumps(files).encode())

@@ -5,7 +5,8 @@
   const folder = new URL(".", document.currentScript.src);
   const part = (name) => document.getElementById(`try-${name}`);
   const say = (text) => (part("status").textContent = text);
-  const percent = (share) => `${(100 * share).toFixed(1)} %`;
+  const nearly = (share) => (share < 0.0005 ? "< 0.1 %" : share >= 0.9995 ? "> 99.9 %" : null); // as the app writes it
+  const percent = (share) => nearly(share) ?? `${(100 * share).toFixed(1)} %`;
   const state = { files: null, session: null, ort: null, answer: null }; // window.tryPage, for the console and the tests
   let turn = Promise.resolve(); // one picture after the other
 
@@ -43,6 +44,7 @@
       return say("The network could not be loaded: check your connection and click again.");
     }
     part("load").hidden = true;
+    part("examples").replaceChildren(...state.files.examples.map(exampleButton));
     part("choose").hidden = false;
     say("The network is here. Choose a picture.");
     part("file").focus();
@@ -113,7 +115,7 @@
     part("heatmap").setAttribute("aria-label", `Heatmap for ${name} over the picture: ${told}.`);
   }
 
-  function show(file) {
+  function show(name, credit) {
     const { pixels, probabilities } = state.answer;
     const order = probabilities.map((_, k) => k).sort((a, b) => probabilities[b] - probabilities[a]);
     part("classes").replaceChildren(
@@ -122,7 +124,7 @@
         Object.assign(row.querySelector("input"), { value: k, checked: rank === 0 });
         row.querySelector(".try-name").textContent = state.files.classes[k];
         row.querySelector(".try-share").textContent = percent(probabilities[k]);
-        row.querySelector(".try-bar").style.width = percent(probabilities[k]).replace(" ", "");
+        row.querySelector(".try-bar").style.width = `${100 * probabilities[k]}%`;
         return row;
       }),
     );
@@ -130,15 +132,17 @@
     paint(part("scale"), 64, 1, (at) => colour(at / 63));
     paintHeatmap();
     part("result").hidden = false;
-    say(`${file.name}: ${state.files.classes[order[0]]}, ${percent(probabilities[order[0]])}.`);
+    part("credit").textContent = credit;
+    say(`${name}: ${state.files.classes[order[0]]}, ${percent(probabilities[order[0]])}.`);
   }
 
-  function take(file) {
+  /** Look at a picture as soon as the one before is done; `open` gives its file. */
+  function take(name, open, credit = "") {
     turn = turn.then(async () => {
-      say(`Looking at ${file.name}.`);
+      say(`Looking at ${name}.`);
       try {
-        state.answer = await answer(await readPicture(file));
-        show(file);
+        state.answer = await answer(await readPicture(await open()));
+        show(name, credit);
       } catch (error) {
         part("result").hidden = true;
         say(error.message);
@@ -146,15 +150,32 @@
     });
   }
 
+  function exampleButton({ file, shows, source }) {
+    const button = part("example").content.firstElementChild.cloneNode(true);
+    const image = button.querySelector("img");
+    Object.assign(image, { src: new URL(file, folder).href, alt: shows });
+    const open = async () => {
+      const reply = await fetch(image.src).catch(() => ({ ok: false }));
+      if (!reply.ok) throw Error("The example could not be loaded: check your connection and try again.");
+      return new File([await reply.blob()], shows);
+    };
+    button.addEventListener("click", () => take(shows, open, `Source: ${source}.`));
+    return button;
+  }
+
   part("load").addEventListener("click", load);
   part("file").addEventListener("change", ({ target }) => {
-    if (target.files.length) take(target.files[0]);
+    const [file] = target.files;
+    if (file) take(file.name, () => file);
     target.value = ""; // so that the same file can be chosen again
   });
   for (const name of ["dragover", "drop"]) {
-    part("choose").addEventListener(name, (event) => {
+    // Anywhere, since a browser would leave the page for a file that is dropped beside the box.
+    document.addEventListener(name, (event) => {
+      if (!state.session || !event.dataTransfer.types.includes("Files")) return;
       event.preventDefault();
-      if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+      const [file] = event.dataTransfer.files; // none as long as it is being dragged
+      if (file) take(file.name, () => file);
     });
   }
   part("classes").addEventListener("change", paintHeatmap);
