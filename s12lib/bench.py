@@ -34,15 +34,20 @@ STEP_FLOP = 6 * 379_261_952 - 2 * 1_769_472
 Timed = Callable[[], float]
 
 
+def wait_for_gpu() -> None:
+    """Until it has done what it was given, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def timed(work: Callable[[], object]) -> Timed:
-    """A function that runs ``work`` and returns its seconds, waiting for the GPU where there is one."""
-    synchronize = torch.cuda.synchronize if torch.cuda.is_available() else int
+    """A function that runs ``work`` and returns its seconds."""
 
     def run() -> float:
-        synchronize()
+        wait_for_gpu()
         start = time.perf_counter()
         work()
-        synchronize()
+        wait_for_gpu()
         return time.perf_counter() - start
 
     return run
@@ -71,9 +76,11 @@ class StepClock(pl.Callback):
     start = seconds = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        wait_for_gpu()
         self.start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        wait_for_gpu()
         self.seconds = time.perf_counter() - self.start
 
 
@@ -149,7 +156,7 @@ class Bench:
 
         def epoch() -> float:
             clock = StepClock()
-            trainer = pl.Trainer(max_epochs=1, precision=precision, callbacks=[clock], **quiet)
+            trainer = pl.Trainer(max_epochs=1, devices=1, precision=precision, callbacks=[clock], **quiet)
             trainer.fit(Classifier(whiten=False, ema_decay=0.0, freeze_bn_weight=False), self.loader())
             return clock.seconds
 
@@ -229,7 +236,7 @@ def main(argv: list[str] | None = None) -> None:
     text = page(rows, f"--batch-size {options.batch_size} --steps {options.steps} --rounds {options.rounds}")
     print(text)
     if options.out:
-        options.out.write_text(text)
+        options.out.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

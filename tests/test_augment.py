@@ -321,3 +321,14 @@ def test_evaluation_goes_through_all_images_in_order_and_as_they_are():
     assert len(batches) == len(whole) == 3
     assert torch.cat([labels for _, labels in batches]).tolist() == list(range(21))
     assert torch.equal(torch.cat([batch for batch, _ in batches]), normalize(images))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="NOT CHECKED ON A GPU: there is none")
+def test_a_batch_is_the_same_on_a_gpu():
+    images, labels = random_images(32), torch.arange(32)
+    policy = Augmentation(crop=4, flip="alternating", cutout=8)
+    (batch, order), (on_gpu, order_there) = (
+        next(iter(BatchLoader(images.to(place), labels.to(place), 16, policy, seed=1))) for place in ("cpu", "cuda")
+    )
+    assert torch.equal(order, order_there.cpu())
+    torch.testing.assert_close(on_gpu.cpu(), batch, rtol=0, atol=1e-5)
