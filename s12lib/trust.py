@@ -60,8 +60,11 @@ def baseline_scores(masks: Array) -> dict[str, Scores]:
     }
 
 
-def ceiling_scores(masks: Array) -> dict[str, Scores]:
-    """The best that maps of so many places can do: the mask itself, averaged over places, enlarged like Grad-CAM."""
+def coarse_mask_scores(masks: Array) -> dict[str, Scores]:
+    """What a map reaches that knows the mask and has only a layer's places to tell it, enlarged like Grad-CAM.
+
+    No upper bound: a map with all its heat on the one place that the object covers most has more of it on the object.
+    """
     inside = torch.as_tensor(masks).float()[:, None]
     return {
         name: scores(enlarge(functional.adaptive_avg_pool2d(inside, places)[:, 0]), masks)
@@ -91,8 +94,8 @@ def main(argv: list[str] | None = None) -> None:
     network = load_pretrained("page_resnet_shapes")
     images, _, masks = draw_shapes(count, 0, "test")
     print(f"Shapes, the first {count:,} test pictures; per cent, ± half of the 95% interval over pictures.\n")
-    ceilings = {f"the mask at {layer}": found for layer, found in ceiling_scores(masks).items()}
-    for name, score in (baseline_scores(masks) | ceilings).items():
+    coarse = {f"the mask at {layer}": found for layer, found in coarse_mask_scores(masks).items()}
+    for name, score in (baseline_scores(masks) | coarse).items():
         print(f"{name:<18} energy {cell(score.energy)}, pointing {cell(score.pointing)}")
     for name, model in {"the trained network": network, "an untrained network": untrained(network)}.items():
         found = localization_scores(model, images, masks)

@@ -9,7 +9,7 @@ from s12lib import trust
 from s12lib.explain import LAYERS, gradcam, gradcams
 from s12lib.localization import energy_in_mask, pointing_game
 from s12lib.shapes import draw_shapes
-from s12lib.trust import PLACES, baseline_scores, ceiling_scores, cell, localization_scores, table_lines
+from s12lib.trust import PLACES, baseline_scores, cell, coarse_mask_scores, localization_scores, table_lines
 
 IMAGES, _, MASKS = draw_shapes(6, 0, "test")
 METHODS = ("gradcam", "eigencam", "random")
@@ -32,18 +32,18 @@ def test_places_are_those_of_the_layers():
         assert gradcam(network, IMAGES[:1], layer=layer, raw=True).shape == (1, places, places)
 
 
-def test_no_map_of_as_few_places_beats_the_ceiling_of_energy_that_a_finer_one_may_reach():
-    ceilings = ceiling_scores(MASKS)
-    energies = [ceilings[layer].energy.mean().item() for layer in LAYERS]
+def test_the_mask_has_the_less_energy_on_itself_the_fewer_places_there_are_to_tell_it():
+    coarse = coarse_mask_scores(MASKS)
+    energies = [coarse[layer].energy.mean().item() for layer in LAYERS]
     assert energies == sorted(energies, reverse=True)
-    assert torch.equal(ceilings["prep"].energy, torch.ones(6))
-    assert torch.equal(ceilings["prep"].pointing, torch.ones(6))
+    assert torch.equal(coarse["prep"].energy, torch.ones(6))
+    assert torch.equal(coarse["prep"].pointing, torch.ones(6))
 
 
-def test_the_ceiling_at_layer3_is_the_mask_told_in_sixteen_numbers():
+def test_the_mask_at_layer3_is_told_in_sixteen_numbers():
     mask = np.zeros((1, 32, 32), bool)
     mask[0, 8:16, 16:24] = True  # exactly one of the 4 × 4 places
-    score = ceiling_scores(mask)["layer3"]
+    score = coarse_mask_scores(mask)["layer3"]
     assert score.pointing.item() == 1
     assert score.energy.item() == pytest.approx((6 / 8) ** 2)  # a tent of two places' width: 6 of its 8 units inside
 
