@@ -183,6 +183,8 @@ def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> bool:
 def _same(given: Any, original: Any) -> bool:
     if isinstance(given, torch.Tensor):
         return given.shape == original.shape and torch.equal(given, original)
+    if isinstance(given, np.ndarray):
+        return np.array_equal(given, original)
     if isinstance(given, nn.Module):
         return True
     return bool(given == original)

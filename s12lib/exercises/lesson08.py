@@ -1,0 +1,254 @@
+"""The exercises of lesson 08: a file of weights read by hand, eight bits a weight, what an app shows, when to warn."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load, save
+from torch.nn import functional as F
+
+from s12lib.augment import MEAN, STD, normalize
+from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+from s12lib.pictures import to_32x32
+
+
+def _judge_reading(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(81)
+    drawn = {
+        "stem.weight": torch.randn(5, 3, 2, generator=generator),
+        "stem.seen": torch.tensor(1 + int(torch.randint(0, 900, (), generator=generator))),
+        "head.weight": torch.randn(4, 7, generator=generator).half(),
+    }
+    for metadata in (None, {"format": "pt"}):
+        content = save(drawn, metadata)
+        result = call(answer, content)
+        if result is None:
+            raise Mistake("Where the tensors should be, there is None. Is the return missing?")
+        if not isinstance(result, dict):
+            raise Mistake("Return a dictionary: each tensor under its name.", "tensors[name] = ...")
+        if "__metadata__" in result:
+            raise Mistake("`__metadata__` is a note about the file, and no tensor: leave it out.", "header.pop")
+        if set(result) != set(drawn):
+            raise Mistake(f"The file holds {', '.join(drawn)}; you return {', '.join(map(str, result)) or 'nothing'}.")
+        for name, wanted in drawn.items():
+            _compare_read(name, result[name], wanted, content)
+
+
+def _compare_read(name: str, given: Any, wanted: torch.Tensor, content: bytes) -> None:
+    if isinstance(given, torch.Tensor) and given.numel() == wanted.numel() and given.shape != wanted.shape:
+        raise Mistake(
+            f"{name} has the right number of numbers, but not its shape: that stands in the header, too.",
+            'reshape(entry["shape"])',
+        )
+    if isinstance(given, torch.Tensor) and given.dtype != wanted.dtype:
+        raise Mistake(
+            f"{name} is stored as {wanted.dtype}, but yours is {given.dtype}: each entry names its own type.",
+            'F16 is torch.float16, F32 is torch.float32, I64 is torch.int64: look up entry["dtype"].',
+        )
+    result = tensor(given, wanted.shape, name)
+    if torch.equal(result, wanted):
+        return
+    if result.contiguous().numpy().tobytes() in content:
+        raise Mistake(
+            "You count the offsets from the wrong place, so that the header, or another tensor, is read as numbers.",
+            "Offset 0 is the first byte behind the header, which is byte 8 + the header's length of the file.",
+        )
+    raise Mistake(f"The numbers of {name} are not the ones in the file.", "content[start + first : start + last]")
+
+
+def quantize(weight: torch.Tensor, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whole numbers and a scale for each output channel: ``(out, ...)`` float → ``(out, ...)`` int8, ``(out,)`` float.
+
+    The channel's largest absolute value becomes 2^(bits-1) - 1; number × scale is the weight again, but for rounding.
+    """
+    rows = weight.flatten(1)
+    scale = rows.abs().amax(1) / (2 ** (bits - 1) - 1)
+    return (rows / scale[:, None]).round().to(torch.int8).reshape(weight.shape), scale
+
+
+def _judge_quantize(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(82)
+    for bits, shape in ((8, (6, 4, 3, 3)), (4, (5, 9)), (3, (7, 2, 3, 3))):
+        size = torch.logspace(-2, 1, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+        weight = size * torch.randn(shape, generator=generator)
+        weight[0] -= 0.002  # a channel that leans to one side
+        result = call(answer, weight, bits)
+        if result is None:
+            raise Mistake("Where two tensors should be, there is None. Is the return missing?")
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            raise Mistake("Return two things, the whole numbers and the scales.", "return numbers, scale")
+        if isinstance(result[1], torch.Tensor | float) and torch.as_tensor(result[1]).numel() == 1:
+            raise Mistake(
+                "One scale for the whole tensor: its largest weight makes all small channels coarse.",
+                "Each output channel, axis 0, gets a scale of its own: weight.flatten(1).abs().amax(1).",
+            )
+        if isinstance(result[0], torch.Tensor) and result[0].shape == shape[:1]:
+            raise Mistake("The whole numbers come first, the scales second.", "return numbers, scale")
+        numbers, scale = tensor(result[0], shape, "the whole numbers"), tensor(result[1], shape[:1], "the scales")
+        _compare_quantized(numbers, scale, weight, bits)
+
+
+def _compare_quantized(numbers: torch.Tensor, scale: torch.Tensor, weight: torch.Tensor, bits: int) -> None:
+    right_numbers, right_scale = quantize(weight, bits)
+    most, rows = 2 ** (bits - 1) - 1, weight.flatten(1)
+    if close(numbers.float() * scale.reshape(-1, *[1] * (weight.ndim - 1)), weight) and numbers.is_floating_point():
+        raise Mistake("Your numbers are not whole, so that nothing is saved.", "(weight / scale).round()")
+    hints = {
+        f"With {bits} bits there are as many steps on both sides of zero: {most} of them, not more.": (
+            rows.abs().amax(1) / (most + 1),
+            rows.abs().amax(1) / (2**bits - 1),
+        ),
+        "You look at the largest weight and forget that the smallest may be further from zero.": (rows.amax(1) / most,),
+        "You divide the range from least to most. Then zero is no whole number; take the absolute values.": (
+            (rows.amax(1) - rows.amin(1)) / (2**bits - 1),
+            (rows.amax(1) - rows.amin(1)) / (2 * most),
+        ),
+        "Your scale is upside down: number × scale should be the weight again.": (1 / right_scale,),
+        "Your scale is the largest value itself. Divide it by the number of steps.": (most * right_scale,),
+    }
+    for hint, scales in hints.items():
+        if any(close(scale, wrong, 1e-5) for wrong in scales):
+            raise Mistake(hint, f"scale = largest absolute value of the channel / {most}")
+    if not ((scale - right_scale).abs() < 1e-4 * right_scale).all():
+        raise Mistake("The scales are not right.", f"largest absolute value of each output channel / {most}")
+    if numbers.dtype != torch.int8:
+        raise Mistake(f"Numbers of type {numbers.dtype} take more room than need be.", "to(torch.int8)")
+    if torch.equal(numbers, (rows / scale[:, None]).to(torch.int8).reshape(weight.shape)):
+        raise Mistake("You cut the fraction off, so that all weights shrink. Round to the nearest.", "round() first")
+    if not torch.equal(numbers, right_numbers):
+        raise Mistake("The whole numbers are not the nearest ones.", "(weight / its channel's scale).round()")
+
+
+def app_input(pixels: np.ndarray) -> torch.Tensor:
+    """What the network is shown of OpenCV's pixels: ``(H, W, 3)`` uint8, BGR → ``(1, 3, 32, 32)`` float32."""
+    return normalize(to_32x32(Image.fromarray(pixels[:, :, ::-1])))
+
+
+FRAMES = {
+    "": lambda x, side: x[:, (x.shape[1] - side) // 2 :, (x.shape[2] - side) // 2 :][:, :side, :side],
+    "The whole picture is squeezed into a square. Cut out the square in its middle first.": lambda x, _side: x,
+    "You cut a square out, but not the one in the middle.": lambda x, side: x[:, :side, :side],
+}
+PICKING = "You pick a few pixels and pass over the rest. Every pixel of the upload should have its share."
+FILTERS = {"": "area", PICKING: "bilinear", PICKING + " ": "nearest", PICKING + "  ": "nearest-exact"}
+COLOURS = {"": [0, 1, 2], "Blue still comes first. OpenCV reads BGR, and the network has learned RGB.": [2, 1, 0]}
+OWN = "You still normalise the picture by itself, so a dark one and a bright one look alike, and a plain one is nan."
+SCALINGS = {
+    "": lambda x: (x / 255 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None],
+    OWN: lambda x: (x - x.mean()) / x.std(),
+    OWN + " ": lambda x: (x - x.mean((1, 2), keepdim=True)) / x.std((1, 2), keepdim=True),
+    "You only scale to 0 to 1. Normalising is still to be done.": lambda x: x / 255,
+    "You do not divide by 255: MEAN and STD are in units of 0 to 1.": (
+        lambda x: (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    ),
+}
+TOLERANCE = 0.025  # Pillow rounds to bytes twice when it shrinks, and not everybody need do so
+MORE = "The notebook's way in one line: normalize(to_32x32(picture)), where picture is Image.fromarray of RGB pixels."
+
+
+def _judge_input(answer: Any) -> None:
+    generator = np.random.default_rng(83)
+    uploads = []
+    for height, width in ((64, 128), (160, 96), (32, 32)):
+        blocks = generator.integers(0, 140, (height // 8, width // 8, 3)).repeat(8, axis=0).repeat(8, axis=1)
+        uploads.append(blocks + generator.integers(0, 80, blocks.shape) + [35, 10, 0])  # grain, and a tint of blue
+    plain = np.broadcast_to(np.array([200, 90, 30]), (64, 64, 3))
+    for pixels in (upload.astype(np.uint8) for upload in (*uploads, plain)):
+        given = call(answer, pixels)
+        if isinstance(given, torch.Tensor) and given.shape == (3, 32, 32):
+            raise Mistake("The network wants a batch, even if it is a batch of one.", "result[None]")
+        result = tensor(given, (1, 3, 32, 32), "the input")
+        if not close(result, app_input(pixels), TOLERANCE):
+            _diagnose_input(result[0], pixels)
+            raise Mistake("This is not what the notebook shows its network.", MORE)
+        if result.dtype != torch.float32:
+            raise Mistake(f"The network computes in float32; yours is {result.dtype}.", "x.float()")
+
+
+def _diagnose_input(result: torch.Tensor, pixels: np.ndarray) -> None:
+    """Name what is wrong, looking for every combination of known mistakes. Raises Mistake for the first of them."""
+    if not result.isfinite().all():
+        raise Mistake(OWN, MORE)
+    raw = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1).flip(0)
+    side = min(raw.shape[1:])
+    for framed, frame in FRAMES.items():
+        for shrunk, mode in FILTERS.items():
+            small = F.interpolate(frame(raw, side)[None], (32, 32), mode=mode)[0]
+            for coloured, order in COLOURS.items():
+                for scaled, scaling in SCALINGS.items():
+                    faults = [fault.strip() for fault in (coloured, framed, shrunk, scaled) if fault]
+                    if faults and close(result, scaling(small[order]), TOLERANCE):
+                        raise Mistake(faults[0], MORE)
+    right = app_input(pixels)[0]
+    if any(close(result, right.flip(axis), TOLERANCE) for axis in (1, 2)):
+        raise Mistake("You have turned the picture round. It is the colours that are the wrong way.", "the last axis")
+    if close(result, right.transpose(1, 2), TOLERANCE):
+        raise Mistake("Your picture lies on its side.", "permute(2, 0, 1): channels, then rows, then columns.")
+
+
+def caught(familiar: torch.Tensor, strange: torch.Tensor, share: float) -> tuple[float, float]:
+    """The score below which ``share`` of the familiar pictures lie, and the share of the strange ones below it."""
+    threshold = familiar.quantile(share)
+    return threshold.item(), (strange < threshold).float().mean().item()
+
+
+def _judge_caught(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(84)
+    for share, count, others in ((0.05, 400, 90), (0.2, 150, 333), (0.01, 500, 60)):
+        familiar = 3 + torch.randn(count, generator=generator)
+        strange = 1 + 2 * torch.randn(others, generator=generator)
+        result = call(answer, familiar, strange, share)
+        if result is None:
+            raise Mistake("Where two numbers should be, there is None. Is the return missing?")
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            raise Mistake("Return two numbers: the threshold, and the share of strange pictures below it.")
+        try:
+            threshold, below = (float(each) for each in result)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise Mistake("Each of the two should be one number.", "mean() makes one number of many.") from error
+        _compare_caught(threshold, below, familiar, strange, share)
+
+
+def _compare_caught(
+    threshold: float, below: float, familiar: torch.Tensor, strange: torch.Tensor, share: float
+) -> None:
+    def lies_at(scores: torch.Tensor, wanted: float) -> bool:
+        """Whether ``wanted`` of these scores lie below the threshold, give or take one picture."""
+        return abs((scores < threshold).sum().item() - wanted * len(scores)) <= 1.5
+
+    if not lies_at(familiar, share):
+        if lies_at(familiar, 1 - share):
+            raise Mistake("Yours would warn of nearly all familiar pictures: low scores are the strange ones.")
+        if lies_at(strange, share) or lies_at(strange, 1 - share) or lies_at(torch.cat([familiar, strange]), share):
+            raise Mistake(
+                "The strange pictures have a say in your threshold. Nobody knows what strangers will upload.",
+                "The threshold comes from the familiar scores alone; the strange ones only show what it catches.",
+            )
+        raise Mistake(
+            f"Of {len(familiar)} familiar pictures {share:.0%} should lie below the threshold; below yours lie "
+            f"{(familiar < threshold).sum()}.",
+            "familiar.quantile(share)",
+        )
+    hits = (strange < threshold).float()
+    hints = {
+        "You count the strange pictures that pass. Those below the threshold are caught.": 1 - hits.mean().item(),
+        "That is how many are caught; return their share.": hits.sum().item(),
+        "Yours is in percent; leave it a share of 1.": 100 * hits.mean().item(),
+        "The second number should be about the strange pictures, not the familiar ones.": (
+            (familiar < threshold).float().mean().item()
+        ),
+    }
+    if abs(below - hits.mean().item()) > 1e-4:
+        for hint, value in hints.items():
+            if abs(below - value) < 1e-4:
+                raise Mistake(hint, "(strange < threshold).float().mean()")
+        raise Mistake("The share of strange pictures below your threshold is another.", "(strange < threshold)")
+
+
+EXERCISES = [
+    Exercise("read_safetensors", load, _judge_reading, "Names, shapes, numbers, and no room for anything else."),
+    Exercise("quantize", quantize, _judge_quantize, "A byte where there were four."),
+    Exercise("app_input", app_input, _judge_input, "Now the app sees what the notebook sees."),
+    Exercise("caught", caught, _judge_caught, "The price is fixed beforehand, and the catch is what it is."),
+]
