@@ -1,0 +1,240 @@
+"""The exercises of lesson 06: heat on the object, the pointing game without its bug, a paired interval, deletion."""
+
+from typing import Any
+
+import torch
+
+from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+
+SHAPES = ((3, 6, 9), (4, 8, 5), (1, 7, 4))  # images, rows, columns: never as many rows as columns
+
+
+def energy_on_object(maps: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """The share of each map that lies on its object: ``(N, H, W)`` ≥ 0 and ``(N, H, W)`` bool → ``(N,)`` in [0, 1].
+
+    A map of zeros has 0. Source: Wang et al., "Score-CAM", 2020.
+    """
+    inside = (maps * masks).sum(dim=(1, 2))
+    total = maps.sum(dim=(1, 2))
+    return inside / total.where(total > 0, 1)
+
+
+def _drawn(shape: tuple[int, ...], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Maps without two alike values, some faint and some strong, and masks; neither knows of the other."""
+    maps = torch.randperm(shape[0] * shape[1] * shape[2], generator=generator).reshape(shape).float() + 1
+    strength = 10.0 ** (torch.arange(len(maps)) % 5 - 4)
+    masks = torch.rand(shape, generator=generator) < 0.4
+    masks[:, 0, 0] = True
+    return maps * strength[:, None, None], masks
+
+
+def _judge_energy(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(16)
+    for shape in SHAPES:
+        maps, masks = _drawn(shape, generator)
+        result = tensor(call(answer, maps, masks), shape[:1], "the shares")
+        wanted = energy_on_object(maps, masks)
+        if not close(result, wanted):
+            _diagnose_energy(result, maps, masks)
+            raise Mistake("The shares are not right.", "For each map: its sum on the object, divided by its whole sum.")
+        maps[0] = 0
+        result = tensor(call(answer, maps, masks), shape[:1], "the shares")
+        if not close(result, energy_on_object(maps, masks)):
+            raise Mistake(
+                "A map of zeros has nothing on the object: its share is 0.",
+                "0 divided by 0 is nan. total.where(total > 0, 1) puts a 1 where the total is 0.",
+            )
+
+
+def _diagnose_energy(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tensor) -> None:
+    inside, total, area = (maps * masks).sum((1, 2)), maps.sum((1, 2)), masks.sum((1, 2))
+    places = masks[0].numel()
+    hints = {
+        "That is what lies beside the object.": 1 - inside / total,
+        "You add up the heat on the object, and do not divide it by all of the heat.": inside,
+        "You divide by the object's area. The share asks how much of the *heat* lies there.": inside / area,
+        "You divide by the number of pixels, not by the heat.": inside / places,
+        "That is the object's share of the picture; the heat is not in it.": area / places,
+        "Your total is that of all maps together; each map has a total of its own.": inside / total.sum(),
+        "You compare mean with mean: that has lost how large the object is.": (inside / area) / (total / places),
+    }
+    for hint, value in hints.items():
+        if close(result, value.expand_as(result)):
+            raise Mistake(hint, "(maps * masks).sum(dim=(1, 2)) is the heat on each object.")
+
+
+def hits(maps: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Does each map's first maximum lie on its object? ``(N, H, W)`` ≥ 0 and ``(N, H, W)`` bool → ``(N,)`` bool.
+
+    A map of zeros points nowhere. Source: the pointing game of Zhang et al., 2016.
+    """
+    places = maps.flatten(1).argmax(dim=1)
+    rows, columns = places // maps.shape[2], places % maps.shape[2]
+    return masks[torch.arange(len(maps)), rows, columns] & (maps.amax(dim=(1, 2)) > 0)
+
+
+def _judge_hits(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(17)
+    for shape in ((12, 8, 8), (40, 6, 6), *SHAPES):  # the square ones first, since the swap raises on the others
+        maps, masks = _drawn(shape, generator)
+        maps = maps / maps.amax((1, 2), keepdim=True) / 2
+        result = tensor(call(answer, maps, masks), shape[:1], "the hits")
+        if not close(result, hits(maps, masks)):
+            _diagnose_hits(result, maps, masks)
+            raise Mistake(
+                "Not every hit is right.", "Row and column of each map's own maximum, then masks[n, row, column]."
+            )
+        if result.dtype != torch.bool:
+            raise Mistake(
+                f"The hits should be true or false, but their type is {result.dtype}.", "masks is of type bool."
+            )
+        maps[::2] = 0
+        result = tensor(call(answer, maps, masks), shape[:1], "the hits")
+        if not close(result, hits(maps, masks)):
+            raise Mistake(
+                "A map of zeros points nowhere, also where the object lies at the top left.",
+                "Its maximum is 0, and argmax gives the first pixel. Ask also whether the maximum is above 0.",
+            )
+
+
+def _diagnose_hits(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tensor) -> None:
+    index, (_, height, width) = torch.arange(len(maps)), maps.shape
+    places, lowest = maps.flatten(1).argmax(1), maps.flatten(1).argmin(1)
+    hints = {
+        "You look at the least heat, not at the most.": masks[index, lowest // width, lowest % width],
+        "That is a hit wherever the map misses.": ~masks[index, places // width, places % width],
+        "You ask whether there is any heat on the object. There nearly always is.": (maps * masks).flatten(1).any(1),
+        "You take the first map's maximum for all of them.": masks[index, places[0] // width, places[0] % width],
+    }
+    if height == width:
+        hints["Row and column are still swapped: that is the bug."] = masks[index, places % width, places // width]
+    for hint, value in hints.items():
+        if close(result, value):
+            raise Mistake(hint, "A mask has its rows first: masks[n, row, column].")
+
+
+def compare(a: torch.Tensor, b: torch.Tensor) -> tuple[Any, Any]:
+    """Two methods' values on the same images, ``(N,)`` each → the 95% interval of the mean of a − b, (low, high).
+
+    mean ± 1.96 · sd / √N of the differences, image by image: the normal approximation.
+    """
+    difference = a - b
+    half = 1.96 * difference.std() / len(difference) ** 0.5
+    return difference.mean() - half, difference.mean() + half
+
+
+def _judge_compare(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(18)
+    for count in (400, 36, 25):
+        common = torch.randn(count, generator=generator)
+        a, b = (common + 0.3 * torch.randn(count, generator=generator) + shift for shift in (0.2, 0.0))
+        result = call(answer, a, b)
+        if result is None:
+            raise Mistake("Where two numbers should be, there is None. Is the return missing?")
+        ends = list(result.flatten()) if isinstance(result, torch.Tensor) else result
+        if not isinstance(ends, tuple | list) or len(ends) != 2:
+            raise Mistake("Return two numbers, the lower end and the upper one.", "return low, high")
+        given = torch.tensor([float(end) for end in ends])
+        wanted = [torch.stack(_ends(a - b, (a - b).std(correction=c))) for c in (1, 0)]
+        if not any(close(given, each) for each in wanted):
+            _diagnose_compare(given, a, b)
+            raise Mistake("The interval is not right.", "mean ± 1.96 · sd / √N, all three of the differences a - b.")
+
+
+def _ends(difference: torch.Tensor, spread: torch.Tensor, factor: float = 1.96) -> tuple[torch.Tensor, torch.Tensor]:
+    half = factor * spread / len(difference) ** 0.5
+    return difference.mean() - half, difference.mean() + half
+
+
+def _diagnose_compare(given: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
+    difference, count = a - b, len(a)
+    low, high = _ends(difference, difference.std())
+    hints = {
+        "That is the interval of b - a: whoever is better looks worse.": (-high, -low),
+        "The upper end comes second.": (high, low),
+        "You return the mean and the half width; return the two ends.": (difference.mean(), high - difference.mean()),
+        "Your spread is that of a and b apart. Both saw the same images: take the spread of their differences.": (
+            _ends(difference, (a.var() + b.var()).sqrt())
+        ),
+        "Without √N this is where single *images* lie, not the mean.": _ends(difference, difference.std() * count**0.5),
+        "You divide by N; the mean's uncertainty shrinks with √N only.": _ends(
+            difference, difference.std() / count**0.5
+        ),
+        "You take the variance; the interval needs its root, the standard deviation.": _ends(
+            difference, difference.var()
+        ),
+        "That is one standard error to each side, about 68%. For 95% it takes 1.96 of them.": (
+            _ends(difference, difference.std(), 1)
+        ),
+        "You take the absolute difference, so that nobody can ever be better.": _ends(
+            difference.abs(), difference.abs().std()
+        ),
+        "That is the interval of a alone. What about b?": _ends(a, a.std()),
+    }
+    for hint, ends in hints.items():
+        if close(given, torch.stack(ends)):
+            raise Mistake(hint, "Begin with difference = a - b, and never look at a and b again.")
+
+
+def remove_hottest(images: torch.Tensor, maps: torch.Tensor, share: float) -> torch.Tensor:
+    """Each image with the hottest share of its pixels set to 0, the mean colour: ``(N, C, H, W)`` → the same.
+
+    ``maps (N, H, W)`` rank the pixels, and ``round(share · H · W)`` go. A step of RISE's deletion (Petsiuk, 2018).
+    """
+    count = round(share * maps.shape[1] * maps.shape[2])
+    hottest = maps.flatten(1).topk(count).indices
+    kept = torch.ones_like(maps).flatten(1).scatter(1, hottest, 0)
+    return images * kept.view_as(maps)[:, None]
+
+
+def _judge_removal(answer: Any) -> None:
+    generator = torch.Generator().manual_seed(19)
+    for shape, share in zip(SHAPES, (0.3, 0.1, 0.75), strict=True):
+        maps, _ = _drawn(shape, generator)
+        images = torch.randn((shape[0], 3, *shape[1:]), generator=generator)
+        result = tensor(call(answer, images, maps, share), images.shape, "the images")
+        if not close(result, remove_hottest(images, maps, share)):
+            _diagnose_removal(result, images, maps, share)
+            raise Mistake("The wrong pixels are gone.", "Of each map by itself, the round(share * H * W) highest go.")
+
+
+def _diagnose_removal(result: torch.Tensor, images: torch.Tensor, maps: torch.Tensor, share: float) -> None:
+    right = remove_hottest(images, maps, share)
+    first_only, together = images.clone(), maps.flatten().topk(round(share * maps.numel())).values.min()
+    first_only[:, 0] = right[:, 0]
+    gone = (right == 0).all(1, keepdim=True).expand_as(images)
+    hints = {
+        "The coldest pixels are gone, and the hottest are still there.": remove_hottest(images, -maps, share),
+        "Only the hottest pixels are left; they are the ones to go.": images - right,
+        "Nothing is gone.": images,
+        "Only the first channel is gone. A pixel is all three of its numbers.": first_only,
+        "You rank the pixels of all maps together, so that a faint map loses none.": (
+            images * (maps < together)[:, None]
+        ),
+        "A pixel is gone when it has the mean colour, and in normalised images that is 0, not 1.": images.where(
+            ~gone, 1.0
+        ),
+        "You remove pixels above a share of the *maximum*. The share counts pixels.": (
+            images * (maps <= (1 - share) * maps.amax((1, 2), keepdim=True))[:, None]
+        ),
+        "You fade the picture by its heat; the hottest pixels should be gone, and the others whole.": (
+            images * (1 - maps / maps.amax((1, 2), keepdim=True))[:, None]
+        ),
+        "As many rows as the share says are gone from each column; rank all pixels of a map.": images
+        * (maps < maps.topk(max(1, round(share * maps.shape[1])), dim=1).values[:, -1:])[:, None],
+    }
+    if len(images) == images.shape[1]:  # then torch multiplies without a word
+        hints["Your mask went in without an axis for the channels, so each channel lost another picture's pixels."] = (
+            images * (right[:, 0] != 0)
+        )
+    for hint, value in hints.items():
+        if close(result, value):
+            raise Mistake(hint, "maps.flatten(1).topk(count).indices names the pixels that go.")
+
+
+EXERCISES = [
+    Exercise("energy_on_object", energy_on_object, _judge_energy, "Half a measure of trust; now the other half."),
+    Exercise("hits", hits, _judge_hits, "Rows first, then columns, and nothing for a map of zeros."),
+    Exercise("compare", compare, _judge_compare, "Same pictures, so compare picture by picture."),
+    Exercise("remove_hottest", remove_hottest, _judge_removal, "What is gone cannot be looked at."),
+]
