@@ -30,7 +30,7 @@ from s12lib.app import launch
 if __name__ == "__main__":
     launch(port=None, weights={weights!r})
 '''
-LARGE_FILES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
+BINARY = ("*.safetensors", "*.png", "*.jpg")  # the Hub takes such files by Git LFS only
 ABOUT = """
 # {title}
 
@@ -69,7 +69,9 @@ def write_space(folder: Path, weights: str = "page_resnet_cifar10") -> list[str]
             (made / "README.md").write_text(readme(card, source.name, parameters, pins), encoding="utf-8")
             (made / "requirements.txt").write_text("".join(f"{pin}\n" for name in NEEDED for pin in pins[name]))
             (made / "app.py").write_text(APP.format(weights=source.name))
-            (made / ".gitattributes").write_text(LARGE_FILES)
+            (made / ".gitattributes").write_text(
+                "".join(f"{kind} filter=lfs diff=lfs merge=lfs -text\n" for kind in BINARY)
+            )
             shutil.copy(CHECKOUT / "LICENSE", made)
             copy_package(made / PACKAGE.name, source)
             names = sorted(path.name for path in made.iterdir())

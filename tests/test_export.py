@@ -17,6 +17,8 @@ from s12lib.explain import class_maps, logits
 from s12lib.export import OPSET, TOLERANCE, Answers, ExportError, export_onnx, export_verified, own_pictures
 from s12lib.pretrained import load_pretrained
 
+pytestmark = pytest.mark.xdist_group("export")  # one worker: the exporter takes seconds, and its files serve all tests
+
 
 @pytest.fixture(scope="module")
 def network():

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +17,8 @@ from s12lib import CLASSES, load_card, load_pretrained, predict, space
 from s12lib.cli import main
 from s12lib.pictures import read_picture
 from s12lib.space import CHECKOUT, NEEDED, SpaceError, front_matter, write_space
+
+pytestmark = pytest.mark.xdist_group("space")  # one worker: the Space is made once
 
 PATIENCE = 1200  # seconds for the first start: nothing is compiled yet, and a test machine may be busy
 PHOTO = Path(matplotlib.__file__).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
@@ -63,9 +66,11 @@ def test_it_holds_the_package_the_examples_and_one_set_of_weights(made):
     assert {f"s12lib/app_files/{path.name}" for path in ours.iterdir()} <= set(files)
     assert not [name for name in files if "__pycache__" in name or name.endswith(".part")]
     for name, content in files.items():
-        assert len(content) < 10_000_000 or name.endswith(".safetensors"), f"{name} is too large for plain git"
         assert str(CHECKOUT).encode() not in content, f"{name} names a folder of this machine"
-    assert "*.safetensors filter=lfs" in files[".gitattributes"].decode()
+    lfs = [line.split()[0] for line in files[".gitattributes"].decode().splitlines()]
+    for name, content in files.items():
+        by_lfs = any(fnmatch(name, kind) for kind in lfs)
+        assert by_lfs == (b"\0" in content), f"{name} must go by Git LFS if it is binary, and only then"
 
 
 def test_a_space_that_is_there_is_brought_up_to_date_and_keeps_its_history(made, tmp_path):
