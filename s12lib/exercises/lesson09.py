@@ -1,0 +1,265 @@
+"""The exercises of lesson 09: a difference and its error, a split by content, and a warm start that had a bug."""
+
+import copy
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import nn
+
+from s12lib.exercises.judging import Exercise, Mistake, call, tensor
+from s12lib.folders import place_in_draw
+
+# ---- two recipes, several seeds each ---------------------------------------------------------------------------------
+
+
+def difference(mine: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    """The gap between two means, and its standard error: the accuracies of one run each → shares of 1 (Welch)."""
+    gap = statistics.mean(mine) - statistics.mean(theirs)
+    return gap, math.sqrt(sum(statistics.variance(runs) / len(runs) for runs in (mine, theirs)))
+
+
+def _judge_difference(answer: Any) -> None:
+    for mine, theirs in (
+        ([0.931, 0.934, 0.929, 0.938], [0.925, 0.933, 0.921]),
+        ([0.41, 0.45], [0.47, 0.43, 0.52, 0.49, 0.46]),
+        ([0.7, 0.8, 0.75], [0.7, 0.8, 0.75]),
+    ):
+        result = call(answer, mine, theirs)
+        if result is None:
+            raise Mistake("Where the two numbers should be, there is None. Is the return missing?")
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            raise Mistake("Return two numbers, the gap and its error.", "return gap, error")
+        try:
+            gap, error = (float(value) for value in result)
+        except (TypeError, ValueError) as fault:
+            raise Mistake("Return two numbers, the gap and its error, and nothing longer.") from fault
+        _diagnose_gap(gap, mine, theirs)
+        _diagnose_error(error, mine, theirs)
+
+
+def _near(a: float, b: float) -> bool:
+    return abs(a - b) < 1e-6
+
+
+def _diagnose_gap(gap: float, mine: list[float], theirs: list[float]) -> None:
+    wanted = statistics.mean(mine) - statistics.mean(theirs)
+    if _near(gap, wanted):
+        return
+    if _near(gap, -wanted):
+        raise Mistake("The sign is wrong: the gap is positive when mine is better.", "mean(mine) - mean(theirs)")
+    if _near(gap, max(mine) - max(theirs)):
+        raise Mistake("You compare the best runs. With enough seeds, everybody has a good one.", "Compare the means.")
+    if _near(gap, 100 * wanted):
+        raise Mistake("Yours is in percentage points; leave it a share of 1.", "Do not multiply by 100.")
+    raise Mistake(f"The gap should be {wanted:.4f}, but yours is {gap:.4f}.", "mean(mine) - mean(theirs)")
+
+
+def _diagnose_error(error: float, mine: list[float], theirs: list[float]) -> None:
+    (a, b), (n, m) = (statistics.variance(runs) for runs in (mine, theirs)), (len(mine), len(theirs))
+    wanted = math.sqrt(a / n + b / m)
+    if _near(error, wanted):
+        return
+    hints = {
+        "This is the spread of single runs. A mean of n runs varies less: divide each variance by its n.": [
+            math.sqrt(a + b), math.sqrt((a + b) / 2), math.sqrt(a) + math.sqrt(b), statistics.stdev(mine + theirs),
+        ],
+        "Errors that have nothing to do with each other add up in squares, not as they are.": [
+            math.sqrt(a / n) + math.sqrt(b / m),
+        ],
+        "The square root is missing: this is the variance of the gap.": [wanted**2],
+        "You have the standard deviation where the variance belongs.": [
+            math.sqrt(math.sqrt(a) / n + math.sqrt(b) / m), math.sqrt(a) / n + math.sqrt(b) / m,
+        ],
+        "You divide by n. The mean was taken from the same runs, so the variance divides by n - 1.": [
+            math.sqrt(statistics.pvariance(mine) / n + statistics.pvariance(theirs) / m),
+        ],
+        "This is the error of one mean only. Both vary.": [math.sqrt(a / n), math.sqrt(b / m)],
+        "Each variance belongs to its own number of runs; yours are divided by one and the same.": [
+            math.sqrt((a + b) / n), math.sqrt((a + b) / m), math.sqrt((a + b) / (n + m)), math.sqrt(a / m + b / n),
+        ],
+    }  # fmt: skip
+    for hint, values in hints.items():
+        if any(_near(error, value) for value in values):
+            raise Mistake(hint, "(variance(mine) / len(mine) + variance(theirs) / len(theirs)) ** 0.5")
+    raise Mistake(
+        f"The error should be {wanted:.5f}, but yours is {error:.5f}.",
+        "Each mean's squared error is variance / number of runs. Add the two, and take the root.",
+    )
+
+
+# ---- which split? ----------------------------------------------------------------------------------------------------
+
+
+def held_out(images: torch.Tensor, share: float) -> torch.Tensor:
+    """Which pictures are held out, by their pixels alone: ``(N, 32, 32, 3)`` uint8 → ``(N,)`` bool."""
+    return torch.tensor([place_in_draw(image.numpy()) < share for image in images])
+
+
+def _pictures(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise of many brightnesses under a white rim, as photographs of goods have it; and the brightnesses."""
+    generator = torch.Generator().manual_seed(12)
+    brightness = 200 * torch.rand(count, generator=generator)
+    noise = 55 * torch.rand(count, 32, 32, 3, generator=generator)
+    images = (brightness[:, None, None, None] + noise).to(torch.uint8)
+    images[:, :4], images[:, -4:], images[:, :, :4], images[:, :, -4:] = 255, 255, 255, 255
+    return images, brightness
+
+
+def _judge_held_out(answer: Any) -> None:
+    images, brightness = _pictures(900)
+    salted: list[type] = []
+
+    def noted(value: Any, real: Any = hash) -> int:
+        salted.append(type(value))
+        return real(value)
+
+    with mock.patch("builtins.hash", noted):
+        _judge_sides(answer, images)
+    if {bytes, str} & set(salted):
+        raise Mistake(
+            "Python's hash of bytes is salted: tomorrow, in another process, the same picture gets another number.",
+            "hashlib.sha256(image.numpy().tobytes()) gives the same everywhere and always.",
+        )
+    for share in (0.3, 0.1, 0.6):
+        _judge_share(_mask(answer, images, share), share, brightness)
+
+
+def _mask(answer: Any, images: torch.Tensor, share: float) -> torch.Tensor:
+    mask = tensor(call(answer, images, share), (len(images),), "the mask")
+    if mask.dtype != torch.bool:
+        raise Mistake(f"The mask should be bool, True for what is held out; yours is {mask.dtype}.", "value < share")
+    return mask
+
+
+def _judge_sides(answer: Any, images: torch.Tensor) -> None:
+    """The same picture gets the same answer, wherever it stands and whatever else there is."""
+    few = images[:300]
+    mask = _mask(answer, torch.cat([few, few.flip(0)]), 0.3)
+    if not torch.equal(mask[:300], mask[300:].flip(0)):
+        raise Mistake(
+            "The same picture, given twice, is held out once and trained on once.",
+            "Neither its place in the list nor a draw may decide, only its pixels.",
+        )
+    if not torch.equal(_mask(answer, few[:100], 0.3), mask[:100]):
+        raise Mistake(
+            "When other pictures go, some change sides: what was tested with would be trained on.",
+            "Decide for each picture by itself: does its own number lie below share?",
+        )
+
+
+def _judge_share(mask: torch.Tensor, share: float, brightness: torch.Tensor) -> None:
+    found = mask.float().mean().item()
+    if abs(found - share) > 0.07:
+        if abs(1 - found - share) < 0.07:
+            raise Mistake("True should stand for the pictures held out; yours stands for the others.", "value < share")
+        raise Mistake(
+            f"Asked for a share of {share}, you hold out {found:.0%}.",
+            "The digest's first eight hex digits, divided by 16**8, lie anywhere in [0, 1), each place as likely.",
+        )
+    if abs(brightness[mask].mean() - brightness.mean()) > 20:
+        raise Mistake(
+            "You hold out the darker pictures, or the brighter ones. The two sides must look alike.",
+            "A good hash scatters even pictures that are nearly the same: hashlib.sha256.",
+        )
+
+
+# ---- a warm start ----------------------------------------------------------------------------------------------------
+
+
+def warm_start(network: nn.Module, state_dict: dict[str, torch.Tensor]) -> None:
+    """Load a Classifier's weights into a network, all but the head. Raises RuntimeError when anything does not fit."""
+    prefix = "network."
+    weights = {name.removeprefix(prefix): value for name, value in state_dict.items() if name.startswith(prefix)}
+    weights |= {name: value for name, value in network.state_dict().items() if name.startswith("head.")}
+    network.load_state_dict(weights)
+
+
+class SmallNetwork(nn.Module):
+    """As PageResNet, with one layer: its tensors have the same kinds of names."""
+
+    def __init__(self, num_classes: int, channels: int = 4) -> None:
+        super().__init__()
+        self.prep = nn.Sequential(nn.Conv2d(3, channels, 3, bias=False), nn.BatchNorm2d(channels))
+        self.head = nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(channels, num_classes, bias=False))
+
+
+def _file_of(network: nn.Module) -> dict[str, torch.Tensor]:
+    """What a Classifier around the network would save."""
+    return {"whitening": torch.eye(27)} | {f"network.{k}": v.clone() for k, v in network.state_dict().items()}
+
+
+def _trained(num_classes: int, channels: int = 4) -> SmallNetwork:
+    network, generator = SmallNetwork(num_classes, channels), torch.Generator().manual_seed(13)
+    for value in network.state_dict().values():
+        value.copy_(50 * torch.rand(value.shape, generator=generator))
+    return network
+
+
+def _judge_warm_start(answer: Any) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(14)
+        for num_classes in (7, 10):  # with ten the old head would fit, and is still that of other classes
+            _judge_what_was_loaded(answer, num_classes)
+        for fault, state_dict in _files_that_do_not_fit().items():
+            try:
+                answer(SmallNetwork(7), state_dict)
+            except Exception:
+                continue
+            raise Mistake(
+                f"{fault}, and nobody is told. The network goes on with random numbers in that place.",
+                "load_state_dict is strict by itself. Hand it everything: the file's body, and the network's own head.",
+            )
+
+
+def _judge_what_was_loaded(answer: Any, num_classes: int) -> None:
+    network, state_dict = SmallNetwork(num_classes), _file_of(_trained(10))
+    before, file = copy.deepcopy(network.state_dict()), copy.deepcopy(state_dict)
+    answer(network, file)
+    if list(file) != list(state_dict) or any(not torch.equal(file[name], state_dict[name]) for name in file):
+        raise Mistake(
+            "Your answer changes the weights it was given.", "Make a new dict instead of popping or renaming."
+        )
+    after = network.state_dict()
+    body = [name for name in before if not name.startswith("head.")]
+    loaded = [name for name in body if torch.equal(after[name], state_dict[f"network.{name}"])]
+    if not loaded:
+        raise Mistake(
+            "Not one tensor was loaded. In the file the names begin with network., in the network they do not.",
+            "name.removeprefix('network.')",
+        )
+    if loaded != body:
+        missing = ", ".join(name for name in body if name not in loaded)
+        raise Mistake(f"Not loaded: {missing}.", "Everything but the head, BatchNorm's statistics too.")
+    if not torch.equal(after["head.2.weight"], before["head.2.weight"]):
+        raise Mistake(
+            "The head should stay as it was: its rows belonged to other classes.",
+            "Take the entries that begin with head. from network.state_dict().",
+        )
+    with torch.no_grad():
+        network.prep[0].weight.add_(1)
+    if torch.equal(network.prep[0].weight, file["network.prep.0.weight"]):
+        raise Mistake("The network and the file share their memory: training one changes the other.", "assign=False")
+
+
+def _files_that_do_not_fit() -> dict[str, dict[str, torch.Tensor]]:
+    """Files in which something is wrong, each with what."""
+    whole = _file_of(_trained(10))
+    lacking = {name: value for name, value in whole.items() if name != "network.prep.1.running_mean"}
+    odd = {name.replace("network.", "model."): value for name, value in whole.items()}
+    return {
+        "In this file a tensor was missing": lacking,
+        "In this file all names began otherwise": odd,
+        "This file had a layer more than the network": whole | {"network.layer1.0.weight": torch.ones(4, 4, 3, 3)},
+        "In this file a layer was wider than the network's": _file_of(_trained(10, channels=6)),
+    }
+
+
+EXERCISES = [
+    Exercise("difference", difference, _judge_difference, "A gap without its error says nothing."),
+    Exercise("held_out", held_out, _judge_held_out, "No picture stands on both sides, today or tomorrow."),
+    Exercise("warm_start", warm_start, _judge_warm_start, "All of the body, none of the head, and no silence."),
+]

@@ -1,0 +1,173 @@
+"""What readers may hand in for lesson 09's exercises; how to read this stands in ``exercise_cases.py``."""
+
+ERROR = "statistics.variance(mine) / len(mine) + statistics.variance(theirs) / len(theirs)"
+STEP = "        chosen.append(int(digest[:8], 16) / 16**8 < share)\n"
+DIGEST = "hashlib.sha256(image.numpy().tobytes()).hexdigest()"
+STRICT = "    network.load_state_dict(weights)"
+HEAD = '    weights |= {name: value for name, value in network.state_dict().items() if name.startswith("head.")}\n'
+
+WRONG: dict[str, list[tuple[str | None, str, str]]] = {
+    "difference": [
+        ("statistics.mean(mine) - statistics.mean(theirs)", "statistics.mean(theirs) - statistics.mean(mine)", "sign"),
+        ("statistics.mean(mine) - statistics.mean(theirs)", "max(mine) - max(theirs)", "You compare the best runs"),
+        ("return gap", "return 100 * gap", "Yours is in percentage points"),
+        ("statistics.mean(mine) -", "statistics.median(mine) -", "The gap should be"),
+        (ERROR, "statistics.variance(mine) + statistics.variance(theirs)", "This is the spread of single runs"),
+        (ERROR, "statistics.variance(mine + theirs)", "This is the spread of single runs"),
+        (
+            f"{ERROR}\n    return gap, error**0.5",
+            "(statistics.variance(mine) / len(mine)) ** 0.5\n"
+            "    return gap, error + (statistics.variance(theirs) / len(theirs)) ** 0.5",
+            "add up in squares",
+        ),
+        ("error**0.5", "error", "The square root is missing"),
+        (ERROR, ERROR.replace("variance", "stdev"), "where the variance belongs"),
+        (ERROR, ERROR.replace("variance", "pvariance"), "You divide by n"),
+        (" + statistics.variance(theirs) / len(theirs)", "", "This is the error of one mean only"),
+        ("/ len(theirs)", "/ len(mine)", "Each variance belongs to its own number of runs"),
+        ("    return gap, error**0.5", "    return gap", "Return two numbers"),
+        ("    return gap, error**0.5", "", "Is the return missing"),
+        ("    gap", "    mine.sort()\n    gap", "changes its input in place"),
+        ("return gap", "return mine", "nothing longer"),
+    ],
+    "held_out": [
+        (STEP, "        chosen.append(len(chosen) % 10 < 10 * share)\n", "held out once and trained on once"),
+        (
+            None,
+            """
+def held_out(images, share):
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(len(images), generator=generator) < share
+""",
+            "held out once and trained on once",
+        ),
+        (
+            None,
+            """
+def held_out(images, share):
+    digests = [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in images]
+    edge = sorted(digests)[int(share * len(digests))]
+    return torch.tensor([digest < edge for digest in digests])
+""",
+            "some change sides",
+        ),
+        (
+            None,
+            """
+def held_out(images, share):
+    return torch.tensor([hash(image.numpy().tobytes()) % 1000 < 1000 * share for image in images])
+""",
+            "is salted",
+        ),
+        (
+            None,
+            """
+def held_out(images, share):
+    brightness = images.float().mean((1, 2, 3))
+    return (brightness - 127) / 112.5 < share
+""",
+            "the darker pictures",
+        ),
+        ("image.numpy()", "image[0].numpy()", "you hold out 0%"),
+        ("< share", ">= share", "yours stands for the others"),
+        ("/ 16**8", "/ 16**7", "you hold out"),
+        ("[:8]", "[:6]", "you hold out"),
+        ("torch.tensor(chosen)", "torch.tensor(chosen).float()", "The mask should be bool"),
+        ("torch.tensor(chosen)", "chosen", "a list"),
+        ("torch.tensor(chosen)", "images[torch.tensor(chosen)]", "shape of the mask"),
+        ("    chosen", "    images += 1\n    chosen", "changes its input in place"),
+        ("    return torch.tensor(chosen)", "", "Is the return missing"),
+    ],
+    "warm_start": [
+        (
+            None,
+            "def warm_start(network, state_dict):\n    network.load_state_dict(state_dict, strict=False)\n",
+            "Not one tensor was loaded",
+        ),
+        (STRICT, "    pass", "Not one tensor was loaded"),
+        (f"{HEAD}{STRICT}", '    del weights["head.2.weight"]\n    network.load_state_dict(weights, False)', "missing"),
+        (STRICT, "    network.load_state_dict(weights, strict=False)", "In this file a tensor was missing"),
+        (
+            None,
+            """
+def warm_start(network, state_dict):
+    own = network.state_dict()
+    found = {name.removeprefix("network."): value for name, value in state_dict.items()}
+    own |= {name: value for name, value in found.items() if name in own and value.shape == own[name].shape}
+    network.load_state_dict(own)
+""",
+            "The head should stay as it was",
+        ),
+        (
+            None,
+            """
+def warm_start(network, state_dict):
+    own = network.state_dict()
+    for name in own:
+        if not name.startswith("head."):
+            own[name] = state_dict.get("network." + name, own[name])
+    network.load_state_dict(own)
+""",
+            "In this file a tensor was missing",
+        ),
+        (
+            None,
+            """
+def warm_start(network, state_dict):
+    own = network.state_dict()
+    for name in own:
+        if not name.startswith("head."):
+            own[name] = state_dict["network." + name]
+    network.load_state_dict(own)
+""",
+            "This file had a layer more",
+        ),
+        (HEAD, "", "raised RuntimeError"),
+        (
+            None,
+            """
+def warm_start(network, state_dict):
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if not name.startswith("head."):
+                parameter.copy_(state_dict["network." + name])
+""",
+            "Not loaded: prep.1.running_mean",
+        ),
+        (STRICT, "    network.load_state_dict(weights, assign=True)", "share their memory"),
+        (
+            "    prefix",
+            '    state_dict.pop("network.head.2.weight", None)\n    prefix',
+            "changes the weights it was given",
+        ),
+    ],
+}
+
+RIGHT: dict[str, str] = {
+    "difference": """
+import numpy as np
+
+def difference(mine, theirs):
+    runs = [np.array(mine), np.array(theirs)]
+    gap = runs[0].mean() - runs[1].mean()
+    return [gap, np.sqrt(sum(each.std(ddof=1) ** 2 / each.size for each in runs))]
+""",
+    "held_out": """
+import zlib
+
+def held_out(images, share):
+    places = torch.tensor([zlib.crc32(image.contiguous().numpy()) for image in images])
+    return places.double() / 2**32 < share
+""",
+    "warm_start": """
+def warm_start(network, state_dict):
+    head = network.head
+    network.head = nn.Identity()
+    try:
+        body = {k[8:]: v for k, v in state_dict.items() if k.startswith("network.") and ".head." not in k}
+        network.load_state_dict(body, strict=True)
+    finally:
+        network.head = head
+    return network
+""",
+}
