@@ -551,4 +551,4 @@ print(f"{(together != apart).sum()} of {len(batch)} pictures change their class 
 #   to train;
 # - **told** how far a place of each layer can see, and how far it does; and mended a network in the wrong mode.
 #
-# **Next:** 03 · The training. The network is built, and knows nothing yet.
+# **Next:** [03 · The training](03_train.ipynb). The network is built, and knows nothing yet.

@@ -625,4 +625,4 @@ viz.show(viz.image_rows(rows, title, f"{data.name}, one test picture; each map f
 # - **calibrated** a network that had been taught to be modest, on pictures that did not judge it;
 # - **decided** how many pictures to refuse, and seen which kind of knowledge that takes.
 #
-# **Next:** 05 · Grad-CAM. You know which pictures it gets wrong. Where in them was the evidence?
+# **Next:** [05 · Grad-CAM](05_gradcam.ipynb). You know which pictures it gets wrong. Where in them was the evidence?
