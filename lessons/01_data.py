@@ -18,8 +18,8 @@
 #
 # Minutes to run: 1 on a GPU, 1 on a CPU (fetching the data not counted). Reading and solving takes about an hour.
 #
-# You need: Python, and a first acquaintance with NumPy arrays. What a word means stands in the
-# [glossary](../book/glossary.md).
+# You need: Python, and a first acquaintance with NumPy arrays. The [glossary](../book/glossary.md)
+# explains every term.
 
 # %% [markdown]
 # ## Where this lesson ends
@@ -66,8 +66,9 @@ data = course.data
 # %% [markdown]
 # ## 1. What is in the box
 #
-# CIFAR-10 was collected by Alex Krizhevsky in 2009. People were shown tiny pictures from the web and said what was on
-# them. What remained are 60,000 colour pictures of ten kinds of things.
+# CIFAR-10 was collected by Alex Krizhevsky in 2009. Pictures were searched for by name on the web, and people threw
+# out what did not fit: drawings, and whatever does not show one such thing prominently. What remained are 60,000
+# colour pictures of ten kinds of things.
 #
 # **Predict first.** A telephone's photograph has some twelve million pixels. How many of CIFAR-10's pictures would
 # fit into one?
@@ -87,15 +88,15 @@ print("in 12 million pixels:", f"{12_000_000 // (32 * 32):,}", "pictures")
 
 # %%
 first = {name: train.images[train.labels == k][:8] for k, name in enumerate(data.classes)}
-title = f"{len(data.classes)} classes, {train.images.shape[1]} pixels a side"
+title = f"At {train.images.shape[1]} pixels a side, most can still be told"
 viz.show(viz.image_rows(first, title, f"{data.name}, the training set's first pictures"))
 
 # %% [markdown]
 # Cover the names and try a few. Most are easy, which is remarkable, for you have hardly anything to go by. Some are
-# not: a bird from behind, a frog on leaves, a close-up of a cat.
+# not: a bird that is all neck, a frog the colour of its mud, a close-up of a cat.
 #
-# A second thing to notice: hardly anything is cut off or far away. Somebody has framed these pictures. A photograph
-# that a stranger uploads is not framed, and lesson 08 will have to live with that.
+# A second thing to notice: one thing fills nearly every picture. Somebody has chosen them so. A photograph that a
+# stranger uploads has not been chosen, and lesson 08 will have to live with that.
 
 # %% tags=["nbval-check-output"]
 for name, split in data.splits.items():
@@ -129,7 +130,9 @@ for k, name in enumerate(data.classes):
 
 # %% [markdown]
 # Airplanes and ships are blue, frogs and deer are not, and a car is something broad in the middle. That alone lifts
-# you well above chance.
+# you well above chance, on average. Now read the lines. Some classes are found less often than by guessing. The
+# average of cats is a brown blur in the middle of everything, so hardly any cat is nearest to it, while its neighbours
+# collect what is blue or green.
 #
 # This is worth remembering. A classifier can be right for a poor reason: the sky instead of the wing, the water
 # instead of the hull. When your network says *ship*, has it seen a ship? Lesson 05 asks it.
@@ -213,12 +216,14 @@ torch.testing.assert_close(normalize_by_hand(some), normalize(some))
 # turn into: 0?
 
 # %%
-edges = {"byte": torch.linspace(0, 256, 33), "normalised": torch.linspace(-2.2, 2.2, 25)}
+bins = torch.linspace(-0.5, 255.5, 33).expand(3, -1)  # of 8 bytes each, and the same ones after normalising
+moved = (bins / 255 - torch.tensor(MEAN)[:, None]) / torch.tensor(STD)[:, None]
+edges = {"byte": bins, "normalised": moved}
 values = {"byte": some.permute(3, 0, 1, 2).float(), "normalised": normalize(some).permute(1, 0, 2, 3)}
 panels = {}
 for name, channels in values.items():
-    heights = [torch.histogram(channel.flatten(), edges[name], density=True).hist for channel in channels]
-    panels[name] = (edges[name], torch.stack(heights))
+    pairs = zip(channels, edges[name], strict=True)
+    panels[name] = (edges[name], torch.stack([torch.histogram(x.flatten(), e, density=True).hist for x, e in pairs]))
 title = "Normalising moves and scales; the shape stays as it is"
 viz.show(viz.histograms(panels, title, f"{data.name}, {len(some):,} training pictures", "density"))
 
@@ -232,13 +237,12 @@ single = batch.mean((1, 2, 3))
 print(f"mean of all pictures: {batch.mean():.2f}; of single ones: {single.min():.2f} to {single.max():.2f}")
 
 # %% [markdown]
-# A broad hump that might pass for a bell, and at the far right a spike: pixels that are plainly white. Cameras
-# overexpose.
+# A broad hump that might pass for a bell, and at the far right a spike: pixels that are plainly white, in overexposed
+# skies and before white backgrounds.
 # Normalising removes neither. It moves and stretches; it does not bend.
 #
 # And black is not 0. Zero is the *average colour*, so a place filled with zeros looks grey to the network, not black.
-# You
-# will use that in a moment.
+# You will use that in a moment.
 #
 # The last line is the one to remember. The *training set* has mean 0. A *single* picture has not, and must not: a
 # dark picture stays dark. That is information.
@@ -247,7 +251,8 @@ print(f"mean of all pictures: {batch.mean():.2f}; of single ones: {single.min():
 # ### Exercise: find the bug
 #
 # *Difficulty 2 of 5, about 10 minutes.* This was shipped in an app. It worked on every photograph that its author
-# tried. Run it, and look at what it does to a plain wall and to a picture taken at dusk.
+# tried. Run it, and look at what it does to a plain wall and to a picture taken at dusk. Then write `prepare_upload`,
+# which does right what `shipped` does wrong; `MEAN` and `STD` are at hand.
 
 
 # %% tags=["nbval-check-output"]
@@ -300,7 +305,7 @@ check("prepare_upload", prepare_upload)
 # %% [markdown]
 # ## 4. Augmentation
 #
-# A network with 6.5 million parameters can learn 50,000 pictures by heart. Then it knows them, and nothing else. The
+# A network with 6.6 million parameters can learn 50,000 pictures by heart. Then it knows them, and nothing else. The
 # remedy is never to show it the same picture twice. Shift it, mirror it, cover a part: it is still a horse.
 #
 # **Predict first.** Shift by up to 4 pixels each way, and mirror or not. How many different pictures does that make
@@ -362,6 +367,7 @@ from s12lib.augment import cutout
 
 reflect_crop = use("reflect_crop", reflect_crop)
 chooser = torch.Generator().manual_seed(1)  # a generator of our own: the same pictures every time
+mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (MEAN, STD))
 top, left = torch.randint(0, 9, (2, 7), generator=chooser)
 corner = torch.randint(0, 25, (7, 2), generator=chooser)
 horse = train.images[train.labels == 7][3].permute(2, 0, 1)[None].expand(7, -1, -1, -1) / 255
@@ -371,7 +377,7 @@ changed = {
     "shifted,\nblack edge": black,
     "shifted,\nreflected": reflect_crop(horse, top, left),
     "mirrored": horse[:1].flip(-1),
-    "cutout": cutout(horse, corner, 8),
+    "cutout": (cutout((horse - mean) / std, corner, 8) * std + mean).clamp(0, 1),  # after normalising, as in training
 }
 rows = {name: x.permute(0, 2, 3, 1) for name, x in changed.items()}
 viz.show(viz.image_rows(rows, f"It is still the same {data.classes[7]}", f"{data.name}, one training picture"))
@@ -380,8 +386,7 @@ viz.show(viz.image_rows(rows, f"It is still the same {data.classes[7]}", f"{data
 # Compare the second row with the third. The black bars would be the most striking thing in the picture, and would
 # tell the network something about *our* shifting, and nothing about horses.
 #
-# In the last row the hole is black, since the figure shows plain bytes. In training cutout comes after normalising,
-# and there a hole of zeros is... the average colour. (You saw it above.)
+# In the last row the hole is grey: cutout comes after normalising, and zero is the average colour, as you saw above.
 #
 # What may be done to a picture depends on what it shows. A mirrored horse is a horse. A mirrored *b* is a *d*, and an
 # upside-down ship is sinking.
@@ -398,8 +403,8 @@ for kind in ("random", "alternating"):
     print(f"{kind:<12} {(one != two).float().mean():.0%} of the pictures were shown both ways in two epochs")
 
 # %% [markdown]
-# Tossing a coin wastes half of the second epoch. Keller Jordan noticed in 2024 that one can toss it *once* and then
-# alternate. It costs nothing, and shortens training a little. Good ideas are still lying about.
+# Tossing a coin wastes half of the second epoch's mirroring. Keller Jordan noticed in 2024 that one can toss it *once*
+# and then alternate. It costs nothing, and shortens training a little. Good ideas are still lying about.
 
 # %% [markdown]
 # ## 5. The batch
@@ -423,7 +428,7 @@ print(f"{len(loader)} batches make an epoch; {len(train.labels) % len(labels)} p
 seen = images[:10].permute(0, 2, 3, 1) * torch.tensor(STD) + torch.tensor(MEAN)
 names = [data.classes[label] for label in labels[:10]]
 where = f"{data.name}, training set, augmented"
-viz.show(viz.image_grid(seen.clamp(0, 1), names, "What the network sees in training", where))
+viz.show(viz.image_grid(seen.clamp(0, 1), names, "Shifted and mirrored, and still what they were", where))
 
 # %% [markdown]
 # Look along the edges: here and there a strip is doubled. That is the reflection, and it is much harder to notice
@@ -459,7 +464,11 @@ viz.show(viz.lines(curves, title, "Simulated marks: no dataset", axis, "accuracy
 
 # %% [markdown]
 # Nobody cheated. You looked often, and kept the luckiest. Every look is a ticket in the lottery, and an epoch is a
-# look too. The gain is as large as that of many a trick with a paper of its own.
+# look too.
+#
+# Be fair: real networks stumble over the same hard pictures, and neighbouring epochs are nearly the same network, so
+# that their marks differ less than coins and the gain is smaller. It is never negative, nobody can subtract it
+# afterwards, and many a trick with a paper of its own is no larger.
 #
 # So there are three sets:
 #
@@ -476,7 +485,7 @@ viz.show(viz.lines(curves, title, "Simulated marks: no dataset", axis, "accuracy
 
 # %% tags=["nbval-check-output"]
 def hold_out(labels, per_class):
-    """(N,) int64 → two int64 tensors: the places to train on, and per_class places of each class to validate on."""
+    """(N,) int64 → two int64 tensors: the indices to train on, and per_class indices of each class to validate on."""
     raise NotImplementedError
 
 
@@ -486,8 +495,8 @@ check("hold_out", hold_out)
 # <details>
 # <summary>Hint</summary>
 #
-# `torch.nonzero(labels == 3)[:, 0]` are the places of class 3, in order. Take the last few of each class, and put
-# them together with `torch.cat`. For the rest, a mask of `True` that you set to `False` at those places will do.
+# `torch.nonzero(labels == 3)[:, 0]` are the indices of class 3, in order. Take the last few of each class, and put
+# them together with `torch.cat`. For the rest, a mask of `True` that you set to `False` at those indices will do.
 #
 # </details>
 # <details>
@@ -525,7 +534,7 @@ copies = sum(picture.numpy().tobytes() in known for picture in data.splits["test
 print(f"{copies} of {len(data.splits['test'].labels):,} test pictures of {data.name} are exact copies")
 
 # %% [markdown]
-# None, byte for byte. But somebody has looked closer: Barz and Denzler (2020) compared the pictures by what they
+# None, byte for byte. But somebody has looked closer: Barz and Denzler (2019) compared the pictures by what they
 # show, and found that 3.3% of the test pictures have a near copy among the training pictures, the same photograph in
 # another crop or another brightness. Looking for exact copies is the easy half of the work.
 
@@ -537,8 +546,8 @@ print(f"{copies} of {len(data.splits['test'].labels):,} test pictures of {data.n
 # - **The test set used as validation set**, the best epoch reported. You have seen what that is worth.
 # - **An upload normalised by its own mean.** It works in every demonstration, until somebody uploads a plain picture.
 # - **Blue and red exchanged.** Some libraries read pictures as BGR. Nothing crashes, and the accuracy drops.
-# - **`total_steps` computed from another split's size.** Then the learning rate never comes down. Take it from the
-#   loader that you train with: `len(loader)`.
+# - **A schedule's `total_steps` computed from another split's size.** (Lesson 03 meets it.) Then the learning rate
+#   never comes down. Take it from the loader that you train with: `len(loader)`.
 # - **Augmenting the validation set too.** Then the mark changes from one look to the next.
 
 # %% [markdown]

@@ -18,8 +18,8 @@
 #
 # Minutes to run: 1 on a GPU, 1 on a CPU. Reading and solving takes about an hour and a half.
 #
-# You need: lesson [01 · The data](01_data.ipynb), or at least to know what a batch is. What a word means stands in
-# the [glossary](../book/glossary.md).
+# You need: lesson [01 · The data](01_data.ipynb), or at least to know what a batch is. The
+# [glossary](../book/glossary.md) explains every term.
 
 # %% [markdown]
 # ## Where this lesson ends
@@ -190,6 +190,8 @@ check("conv_bn_parameters", conv_bn_parameters)
 # A **residual block** computes something from its input and *adds it to the input*: $x + f(x)$. Here $f$ is twice
 # conv, BatchNorm, ReLU. The way around is called the skip connection. The block has to learn only what is to be
 # changed about $x$; to change nothing, it can make $f$ zero.
+#
+# **Predict first.** Page's $f$ ends in a ReLU. What can such a block never do to a number in $x$?
 
 # %% [markdown]
 # ### Exercise: build it
@@ -245,6 +247,9 @@ check("residual", ResidualBlock)
 # </details>
 
 # %% [markdown]
+# It can never make a number smaller, since $f$ is never negative: Page's block only adds. He and others put the last
+# ReLU behind the sum, so that theirs can take away as well.
+#
 # What does the skip buy? Stack 16 such blocks, and 16 of the same without the skip. Nothing is trained. Send numbers
 # in at one end, and send a gradient back from the other.
 #
@@ -318,8 +323,8 @@ viz.show(viz.shape_walk(walk, title, f"The Page ResNet, on pictures of {data.nam
 # places then, and twice the channels. And the last step, `MaxPool2d(4)`, takes from each of the 512 maps a single
 # number, its largest. The network asks *is it there?* and forgets *where*.
 #
-# The package's network in full, as torchsummary sees it. Take three lines of your choice, and check them with your
-# formula.
+# The package's network in full, as torchsummary sees it. Take three convolutions of your choice, each with its
+# BatchNorm, and check them with your formula.
 
 # %% tags=["nbval-check-output"]
 from torchsummary import summary
@@ -345,16 +350,20 @@ for name, stage in PageResNet().named_children():
             inside = isinstance(layer, nn.Conv2d) and layer.in_channels == layer.out_channels
             places = (side // 2 if inside else side) ** 2  # the residual block comes after the pool
             work[key] = work.get(key, 0) + layer.weight.numel() * places / 1e6
-title = f"{sum(work.values()):,.0f} million multiplications, spread evenly"
+share = sum(w for key, w in work.items() if key.startswith(largest[0])) / sum(work.values())
+of_all = largest[3] / sum(stop[3] for stop in walk)
+title = f"{largest[0]} holds {of_all:.0%} of the parameters and does {share:.0%} of the work"
 where = "Arithmetic for one picture of 32 × 32: no dataset"
 viz.show(viz.bars(work, title, where, "million multiplications", "{:,.1f}"))
 
 # %% [markdown]
-# No: the work is spread evenly, to the very last multiplication. Half the side means a quarter of the places; twice
+# No. Each 3 × 3 step of the rhythm costs the same, to the last multiplication: `layer1` does as much as `layer3`, with
+# a sixteenth of its parameters. (`prep` and the head hardly count.) Half the side means a quarter of the places; twice
 # the channels on both sides mean four times the weights. The two cancel. (The residual blocks have two convolutions
 # each, on maps already pooled.)
 #
-# That is why networks of this kind have this rhythm. And it tells you where to look for speed: everywhere.
+# That is why networks of this kind have this rhythm. And it says that no single layer is worth attacking. Equal work
+# is not equal time, though: small maps keep a processor less busy.
 
 # %% [markdown]
 # ## 5. How much one place can see
@@ -421,7 +430,9 @@ for name, layers in {
 # gradient how much each input pixel moves it.
 
 # %%
-network = PageResNet().eval()
+from s12lib import load_pretrained
+
+network = load_pretrained("page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes")
 names, fields = ["prep", "layer1", "layer2", "layer3"], []
 for k in range(len(names)):
     x = batch[:16].clone().requires_grad_()
@@ -432,13 +443,15 @@ for k in range(len(names)):
 share = (fields[-1][12:28, 12:28].sum() / fields[-1].sum()).item()
 pictures = torch.stack([field / field.max() for field in fields])[..., None].expand(-1, -1, -1, 3)
 title = f"layer3 could see everything; {share:.0%} of what moves it is in the quarter around it"
-where = f"Untrained Page ResNet, 16 pictures of {data.name}"
+where = f"The trained Page ResNet, 16 pictures of {data.name}; each on its own scale"
 viz.show(viz.image_grid(pictures, names, title, where, columns=4))
 
 # %% [markdown]
-# The field fades towards its border, like a bell. There are many ways from a pixel in the middle to the place, and
-# few from a pixel at the rim. Luo and others called this the *effective* receptive field in 2016. When a heatmap in
-# lesson 05 points at a place, this is what the place has seen.
+# The field fades towards its border. There are many ways from a pixel in the middle to the place, and few from a pixel
+# at the edge. Luo and others called this the *effective* receptive field in 2016, and found that
+# training widens it. So we have asked a trained network, whose weights come with the package. An untrained one sees
+# mostly its own surroundings; you can try. When a heatmap in lesson 05 points at a place, this is what the place has
+# seen.
 
 # %% [markdown]
 # ## 6. The scale of the logits
@@ -465,8 +478,10 @@ for scale in (8, 1, 1 / 8, 1 / 16):
 # %% [markdown]
 # ### Exercise: find the bug
 #
-# *Difficulty 2 of 5, about 10 minutes.* An app was built on this function. Users complained that the same picture got
-# another answer each time. Run it, first on 32 pictures together, then on the same pictures in groups of four.
+# *Difficulty 2 of 5, about 10 minutes.* An app was built on this function. It answers all uploads that arrive together
+# as one batch. Users complained that the same picture got another answer in other company. Run it, first on 32 pictures
+# together, then on the same pictures in groups of four. Then write `predict_classes`: it returns classes, no longer
+# depends on the neighbours, and leaves the network in the mode it came in.
 
 
 # %%
@@ -527,15 +542,23 @@ apart = torch.cat([predict_classes(network, few) for few in batch.split(4)])
 print(f"{(together != apart).sum()} of {len(batch)} pictures change their class when the neighbours change")
 
 # %% [markdown]
+# One more fault that makes no noise. A Lightning checkpoint puts the name of the attribute before each tensor's name.
+# What does `strict=False`, which many a post recommends, make of that?
+
+# %% tags=["nbval-check-output"]
+renamed = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+_, unexpected = PageResNet().load_state_dict(renamed, strict=False)
+print(f"{len(renamed) - len(unexpected)} of {len(renamed)} tensors were loaded, and nothing was said")
+
+# %% [markdown]
 # ## Mistakes that people really make here
 #
 # Each of these was found in published code for this very exercise.
 #
 # - **The network left in training mode** in the app. You have seen the symptom.
-# - **`eval()` called on a layer's name**, or without brackets: `network.eval` is a function that nobody calls.
-#   Nothing complains.
-# - **`load_state_dict(..., strict=False)`**: names that do not match are passed over in silence, and half of the
-#   network stays random. Load strictly.
+# - **`eval` without brackets**: `network.eval` is a function that nobody calls. Nothing complains.
+# - **`load_state_dict(..., strict=False)`**: names that do not match are passed over in silence, and all of the
+#   network can stay random. Load strictly.
 # - **An exercise's check that looks at shapes only**, and takes a block without its skip connection for a residual
 #   block.
 # - **Grad-CAM taken after the last pool**, on a map of 1 × 1: one solid colour. Lesson 05 takes it before.

@@ -19,7 +19,7 @@
 # Minutes to run: 1 on a GPU, 2 on a CPU. Reading and solving takes about two hours.
 #
 # You need: lesson [01 · The data](01_data.ipynb), for the three sets, and [02 · The network](02_model.ipynb), for the
-# names of the layers. What a word means stands in the [glossary](../book/glossary.md).
+# names of the layers. The [glossary](../book/glossary.md) explains every term.
 
 # %% [markdown]
 # ## Where this lesson ends
@@ -69,6 +69,8 @@ data = course.data
 # The package brings the weights of a finished run. Its card says how they came about. We ask the network once, here,
 # and everything below works with these answers.
 #
+# (*Flip TTA*, test-time augmentation: the picture and its mirror image are both shown, and the logits averaged.)
+#
 # CIFAR-10's test set has 10,000 pictures. We take the first 2,000, always the same ones, so that a laptop needs
 # seconds for them. The price is that all numbers are a little less certain. How much less, you will see at once.
 
@@ -79,7 +81,8 @@ from s12lib.pretrained import logits_of
 weights = "page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes"
 card, network = load_card(weights), load_pretrained(weights).to(course.device)
 print(f"trained on {card['train_images']:,} pictures of {card['dataset']}, in {card['epochs']} epochs")
-print(f"on all of the test set: {card['test_accuracy']:.2%} right, with flip TTA {card['test_accuracy_tta']:.2%}")
+print("the shipped file, its numbers rounded to 16 bits, on all of the test set:")
+print(f"{card['test_accuracy']:.2%} right, with flip TTA {card['test_accuracy_tta']:.2%}")
 
 test = data.splits["test"]
 images, labels = test.images[:2000], test.labels[:2000]
@@ -108,19 +111,25 @@ def wilson(hits, count, z=1.96):
     return centre - half, centre + half
 
 
+shares, highest = {}, {}
 for k, name in enumerate(data.classes):
     hits, count = right[labels == k].sum().item(), (labels == k).sum().item()
     low, high = wilson(hits, count)
+    shares[name], highest[name] = hits / count, high
     print(f"{name:<11} {hits:>3} of {count} = {hits / count:6.1%}    95% interval: {low:.1%} to {high:.1%}")
 low, high = wilson(right.sum().item(), len(right))
 print(f"all classes together: {low:.1%} to {high:.1%}")
+lowest = min(shares, key=shares.get)
+tied = [name for name in shares if name != lowest and shares[name] < highest[lowest]]
+print(f"not to be told from the lowest, {lowest}:", ", ".join(tied) or "none")
 
 # %% [markdown]
-# A class's interval is several points wide. Where two of them overlap, the order of the two classes may well be
+# Cat and dog, you may have said. The last line names those that this exam cannot tell from the lowest. A class's
+# interval is several points wide. Where two of them overlap, the order of the two classes may well be
 # luck. Where they do not, you have found something. Whoever reports a class's accuracy to the second decimal has not
 # looked at its interval.
 #
-# The card's number, from the whole test set, should lie in the interval of the last line. Does it?
+# The card's number, from the whole test set, should lie in the interval of all classes together. Does it?
 
 # %% [markdown]
 # ## 2. Who is taken for whom
@@ -178,10 +187,11 @@ title += f"{wrong[said, true]} times the other way round" if wrong.any() else "n
 viz.show(viz.confusion_matrix(counts, data.classes, title, where))
 
 # %% [markdown]
+# Nothing makes the two ways agree: look for a pair in which they are far apart.
+#
 # Read it row by row: *what becomes of the cats?* Then column by column: *what is behind it when the network says
 # cat?* Most mistakes stay among the animals or among the vehicles. Nobody has told the network that there are such
-# things. It found out, since they look alike. (Where a mistake does cross, as between airplane and bird, think of
-# the sky.)
+# things. It found out, since they look alike.
 #
 # The two ways of reading have names. **Recall**: of all cats, the share that was called cat. That is the row, and it
 # is the accuracy of section 1. **Precision**: of all that was called cat, the share that is a cat. That is the
@@ -215,7 +225,8 @@ print(f"mean of F1 {f1.mean():.1%}, accuracy {right.float().mean():.1%}")
 # ### Exercise: find the bug
 #
 # *Difficulty 2 of 5, about 10 minutes.* Many a demo names the three most likely classes. This function was shipped in
-# one. Its author had tried it on a picture of the first class, and was content. Run it on that, and on another.
+# one. Its author had tried it on a picture of the first class, and was content. Run it on that, and on another. Then
+# write `top_classes`, with the names that belong to the numbers.
 
 
 # %% tags=["nbval-check-output"]
@@ -225,8 +236,8 @@ def shipped(probabilities, classes, n):
 
 
 for k in (0, 8):
-    place = torch.nonzero(right & (labels == k))[0].item()  # a picture that the network gets right
-    answers = ", ".join(f"{name} {share:.0%}" for name, share in shipped(probabilities[place], data.classes, 3))
+    index = torch.nonzero(right & (labels == k))[0].item()  # a picture that the network gets right
+    answers = ", ".join(f"{name} {share:.0%}" for name, share in shipped(probabilities[index], data.classes, 3))
     print(f"shown: {data.classes[k]:<9} answer: {answers}")
 
 
@@ -242,7 +253,7 @@ check("top_classes", top_classes)
 # <details>
 # <summary>Hint</summary>
 #
-# Sorting gives two things back: the sorted values, and the places where they came from. Which of the two does
+# Sorting gives two things back: the sorted values, and the indices where they came from. Which of the two does
 # `shipped` throw away?
 #
 # </details>
@@ -254,8 +265,8 @@ check("top_classes", top_classes)
 #
 # ```python
 # def top_classes(probabilities, classes, n):
-#     values, places = probabilities.topk(n)
-#     return [(classes[k], value) for k, value in zip(places.tolist(), values.tolist())]
+#     values, indices = probabilities.topk(n)
+#     return [(classes[k], value) for k, value in zip(indices.tolist(), values.tolist())]
 # ```
 #
 # </details>
@@ -293,9 +304,7 @@ viz.show(viz.image_grid(images[surest], captions, title, where, columns=4))
 # Put each in a box. *Unusual*: the thing is there, and looks like few others of its
 # kind. *Unclear*: at 32 pixels you would not have known either. *Disputable*: you side with the network. The last box
 # is not empty in general: Northcutt and others (2021) had people look again, and found some fifty wrong labels in
-# CIFAR-10's test set. A network that scored 100% would have learned those, too.
-#
-# What was it looking at? That is the question of lesson 05.
+# CIFAR-10's test set. A network that scored 100% would be wrong about those, and get the marks for it.
 
 # %% [markdown]
 # ## 4. Does it know?
@@ -319,8 +328,8 @@ if mistakes:
 #
 # Because it was told to be. The recipe trains with **label smoothing** of 0.2: it does not aim at 100% for the right
 # class, but at 80% and a tenth of the remaining 20%, so 82%, and at 2% for each of the others. A network that reaches
-# its goal on every picture says 82% and is always right. In small doses smoothing mends overconfidence (Müller and
-# others, 2019). This is a large dose, taken for the accuracy. (The weights for Shapes were trained without it.)
+# its goal on every picture says 82% and is always right. (On new pictures it overshoots the goal as well as missing
+# it.) This is a large dose, taken for the accuracy. (The weights for Shapes were trained without it.)
 #
 # To put a number to it, sort the pictures into bins by confidence. In each bin compare the mean confidence with the
 # share that is right. The **expected calibration error** is the average gap, each bin counting as much as it has
@@ -404,8 +413,8 @@ title += f": {sure:.0%} sure, {right.float().mean():.0%} right"
 viz.show(viz.reliability(*reliability(confidence, right), title, where))
 
 # %% [markdown]
-# A finite sample always shows a gap, even when there is none. So an ECE is to be read beside what honesty would show,
-# and two networks that differ by less than that do not differ.
+# A finite sample always shows a gap, even when there is none. So an ECE is to be read beside what honesty would show:
+# near that floor you cannot tell a calibrated network from a slightly wrong one.
 #
 # The diagram shows the same in detail. The larger a point, the more pictures. Above the dashed line the network is
 # right more often than it says. A small point far off the line may be luck.
@@ -504,9 +513,9 @@ viz.show(viz.reliability(*reliability(crossed, right), title, f"{where}, cross-f
 # %% [markdown]
 # Most of the gap is gone, and not all: one number cannot lift one bin and lower another. Look at the middle.
 #
-# But the test set! Was it not to be opened once, with nothing left to choose? Why is this allowed?
+# But was the test set not to be opened once, with nothing left to choose?
 #
-# Because nothing is chosen *between networks*. The network, its predictions and its accuracy stay as they were. What is
+# This is allowed, because nothing is chosen *between networks*. The network, its predictions and its accuracy stay as they were. What is
 # reported is how well *fitting a temperature* works, and that each half tells honestly about the other.
 #
 # And it costs something. First, there are two temperatures now, and you can ship only one: say, one fitted on
@@ -538,7 +547,7 @@ halved = coverage[risk <= risk[-1] / 2].max().item()
 curves = {
     "refuses at random": (coverage, risk[-1].expand(len(risk))),
     "refuses the least sure": (coverage, risk),
-    "knows its mistakes": risk_coverage(right.float(), right),
+    "knows every mistake": risk_coverage(right.float(), right),
 }
 title = f"Refuse {1 - halved:.0%} of the pictures, and the share of wrong answers is halved"
 viz.show(viz.lines(curves, title if mistakes else "There is nothing to refuse", where, "coverage", "risk"))
@@ -575,7 +584,7 @@ def smooth_share(x):
 
 
 print(f"of what is in a patch of a picture, {smooth_share(patches):.0%} is its mean colour")
-print(f"of what a kernel looks at, {smooth_share(kernels.flatten(2)):.1%}; drawn by lot it would be {1 / 9:.1%}")
+print(f"of what a kernel looks at, {smooth_share(kernels.flatten(2)):.1%}; drawn at random it would be {1 / 9:.1%}")
 
 # %%
 rows, x = {}, normalize(images[surest[:1]]).to(course.device)
@@ -588,16 +597,17 @@ with torch.no_grad():
             drawn = kernels[strongest].permute(0, 2, 3, 1)
             low, high = drawn.amin((1, 2, 3), keepdim=True), drawn.amax((1, 2, 3), keepdim=True)
             rows = {"the picture": images[surest[:1]], "prep's kernels": (drawn - low) / (high - low)} | rows
-title = "From rims to places: five channels of each part"
+first, last = (len(rows[key][0]) for key in list(rows)[-4::3])
+title = f"{first} × {first} edges become {last} × {last} answers"
 viz.show(viz.image_rows(rows, title, f"{data.name}, one test picture; each map from its least to its most", scale=3))
 
 # %% [markdown]
 # The kernels look like noise, and are not. In a picture neighbouring pixels are nearly equal, so nearly all of a patch
-# is its mean colour, and the little that is left, rims and textures, is what tells a cat from a dog. Whitening makes
+# is its mean colour, and the little that is left, edges and textures, is what tells a cat from a dog. Whitening makes
 # the small differences as loud as the large sameness. So the kernels hardly look at the mean, and look hard at
 # differences.
 #
-# Then follow the maps down. After `prep` you still recognise the picture, as a drawing of its rims. After `layer1` it
+# Then follow the maps down. After `prep` you still recognise the picture, as a drawing of its edges. After `layer1` it
 # is coarser. After `layer3` there are 16 places, and a channel is on at a few of them: *something is there*. This last
 # map is the one that lesson 05 makes its heatmaps from.
 
@@ -609,11 +619,9 @@ viz.show(viz.image_rows(rows, title, f"{data.name}, one test picture; each map f
 # - **"Top n" that shows the first n classes.** You have mended it.
 # - **The test set used as validation set.** A temperature or a threshold is a choice, too. Cross-fit, or hold out.
 # - **The model left in training mode.** Then each answer depends on its neighbours in the batch, and every number of
-#   this lesson is another one tomorrow. `logits_of` switches, and switches back.
+#   this lesson depends on the batch size. `logits_of` switches, and switches back.
 # - **An axis swapped.** It happened in a test of masks; in a confusion matrix it turns precision into recall, and with
 #   equally frequent classes nothing looks wrong.
-# - **`load_state_dict(..., strict=False)`.** Half of the weights stay random, and the failures you study are not the
-#   network's.
 
 # %% [markdown]
 # ## Recap

@@ -19,8 +19,8 @@
 # Minutes to run: 1 on a GPU, 1 on a CPU. Reading and solving takes about an hour and a half.
 #
 # You need: lesson [02 · The network](02_model.ipynb), for the layers and what a place of them can see, and best
-# [04 · The failures](04_failures.ipynb), whose mistakes come back here. What a word means stands in the
-# [glossary](../book/glossary.md).
+# [04 · The failures](04_failures.ipynb), whose mistakes come back here. The [glossary](../book/glossary.md)
+# explains every term.
 
 # %% [markdown]
 # ## Where this lesson ends
@@ -84,10 +84,8 @@ probabilities = predict(network, images)
 confidence, preds = probabilities.max(1)
 right = preds == labels
 where = f"{data.name}, from the first {len(images):,} test pictures"
-other = torch.where(right, probabilities.topk(2).indices[:, 1], labels)  # the truth, or, if it was said, the runner-up
 order = torch.where(right, -confidence, confidence).argsort(descending=True)  # the surest mistakes come first
 mistakes = (~right).sum().item()
-columns = ("its answer", "the truth" if mistakes else "runner-up", "last choice")
 print(f"{mistakes} mistakes among {len(images):,} pictures")
 
 # %% tags=["nbval-check-output"]
@@ -251,8 +249,8 @@ viz.show(heatmap_table(images[first], maps, notes, title, where, opacities=(1, 0
 # values are mixed. It is pleasant to look at, and each of its fine shades is made up. Trust no border in it that is
 # finer than 8 pixels.
 #
-# And remember lesson 02: each of the sixteen places *can* see the whole picture, though it looks mostly at its own
-# neighbourhood. A hot place means *the evidence was collected here*, which is not quite *the evidence lies here*.
+# And remember lesson 02: each of the sixteen places can see the whole picture, and looks far beyond its own square of
+# it. A hot place means *the evidence was collected here*, which is not quite *the evidence lies here*.
 
 # %% [markdown]
 # ## 5. The same without a gradient
@@ -325,6 +323,7 @@ print("agrees with closed form to 1e-5:", torch.allclose(library, closed, rtol=0
 #
 # *Difficulty 3 of 5, about 15 minutes.* This is found in many a notebook. It makes heatmaps from the sums before
 # ReLU, for several classes of one picture. Look at what it shows for the class that the network thinks *least* likely.
+# (For a mistake the second class is the truth; where the network was right, the runner-up.)
 
 
 # %%
@@ -334,6 +333,8 @@ def shipped(maps):
 
 
 least = logits[0].argmin().item()
+other = torch.where(right, probabilities.topk(2).indices[:, 1], labels)
+columns = ("its answer", "the truth" if mistakes else "runner-up", "last choice")
 classes = [said, other[first].item(), least]
 maps = dict(zip(columns, shipped(class_maps[0, classes])[:, None], strict=True))
 notes = [("", *(f"{data.classes[c]}, {probabilities[first[0], c]:.1%}" for c in classes))]
@@ -386,8 +387,8 @@ check("shared_heat", shared_heat)
 # Grad-CAM works at any layer with places. Earlier layers have more of them: `prep` has 32 × 32. So why blur sixteen
 # numbers, when 1,024 are to be had?
 #
-# The formula gives each channel *one* weight for the whole picture, its mean gradient. At `prep` a channel is a rim
-# detector, and a rim may speak for the class at one place and against it at another. Such gradients cancel out.
+# The formula gives each channel *one* weight for the whole picture, its mean gradient. At `prep` a channel is an edge
+# detector, and an edge may speak for the class at one place and against it at another. Such gradients cancel out.
 #
 # **Predict first.** How much of the gradient is left after averaging, at `prep` and at `layer3`? And what will a map
 # look like that is made from the rest?
@@ -409,10 +410,10 @@ maps = {
 }
 title = f"At prep {left['prep']:.0%} of the gradient is left to make a map from, at layer3 {left['layer3']:.0%}"
 notes = [(f"is: {data.classes[labels[k]]}\nsays: {data.classes[preds[k]]}", "", "", "", "") for k in few.tolist()]
-viz.show(heatmap_table(images[few], maps, notes, title, where))
+viz.show(heatmap_table(images[few], maps, notes, title, f"{where}; measured on 20 of them"))
 
 # %% [markdown]
-# At `prep` you see specks and rims, made from what is left. Where a map is dark all over, the weighted sum was below 0
+# At `prep` you see specks and edges, made from what is left. Where a map is dark all over, the weighted sum was below 0
 # everywhere, and ReLU has left nothing. At layer3 nothing cancels, since each channel has a gradient at one place only.
 # That is the bargain: many places with a poor weight, or few with a good one.
 #
@@ -439,12 +440,14 @@ shared_heat = use("shared_heat", shared_heat)
 studied = order[: max(mistakes, 20)]
 spoke = [gradcam(network, images[studied], targets[studied], raw=True) for targets in (preds, other)]
 peaks = [maps.flatten(1).argmax(1) for maps in spoke]
-same, by_chance = ((peaks[0] == p).sum().item() for p in (peaks[1], peaks[1].roll(1)))
+agree = peaks[0][:, None] == peaks[1]
+same = agree.diagonal().sum().item()
+by_chance = (agree.sum().item() - same) / (len(studied) - 1)  # over all pairs of unlike pictures
 shown = studied[:8]
 pairs = torch.stack([shared_heat(torch.stack(pair)) for pair in zip(*spoke, strict=True)])[:8]
 notes = [("", *(f"{data.classes[c[k]]}\n{probabilities[k, c[k]]:.0%}" for c in (preds, other))) for k in shown.tolist()]
 kind = "mistakes" if mistakes == len(studied) else "pictures"
-title = f"In {same} of {len(studied)} {kind}, both classes' hottest place is the same"
+title = f"In {same} of {len(studied)} {kind} both classes share the hottest place; {by_chance:.0f} would by chance"
 maps = {columns[0]: pairs[:, 0], columns[1]: pairs[:, 1]}
 meaning = "heat: 1 is the hottest place of the picture's two maps"
 viz.show(heatmap_table(images[shown], maps, notes, title, where, across=2, meaning=meaning))
@@ -452,15 +455,15 @@ viz.show(heatmap_table(images[shown], maps, notes, title, where, across=2, meani
 # %% tags=["nbval-check-output"]
 strength = spoke[1].amax((1, 2)) / spoke[0].amax((1, 2)).clamp(min=1e-9)
 print(f"the same hottest place:                  {same} of {len(studied)}")
-print(f"... if the maps are of unlike pictures:  {by_chance} of {len(studied)}")
+print(f"... if the maps are of unlike pictures:  {by_chance:.0f} of {len(studied)}")
 print(f"the second map's peak, compared with the first's: {strength.mean():.0%} on average")
 print(f"nothing speaks for the second class: {(spoke[1].amax((1, 2)) == 0).sum()} of {len(studied)}")
 
 # %% [markdown]
 # The second line is the control. Objects tend to lie in the middle, so two maps may agree though they have nothing
-# to do with each other. Pair each first map with another picture's second one, and see how many agree by that alone.
-# Only what the first line has beyond the second is a finding. If the two lines are close, the hottest place alone
-# cannot tell you whether the network looked at the same thing.
+# to do with each other. Pair each first map with every other picture's second one, and see how many agree by that
+# alone. Only what the first line has beyond the second is a finding. If the two lines are close, the hottest place
+# alone cannot tell you whether the network looked at the same thing.
 #
 # The third line is about strength, and only the shared scale lets you see it. Go through the gallery, and ask for each
 # pair: does the hot place hold something that *you* would call evidence, for the one class or for the other?
@@ -480,7 +483,7 @@ print(f"nothing speaks for the second class: {(spoke[1].amax((1, 2)) == 0).sum()
 # | `hirescam` | its gradient, place by place | yes | forward, backward |
 # | `layercam` | its gradient, place by place, where positive | yes | forward, backward |
 # | `eigencam` | its part in the main direction of all activations | **no** | forward, a matrix decomposition |
-# | `random` | drawn by lot | **no** | forward |
+# | `random` | drawn at random | **no** | forward |
 #
 # The last is no method but a **baseline**. What a random weighting shows as well, the method did not find out.
 #
@@ -492,13 +495,13 @@ from s12lib.sanity import rank_correlation
 methods = ("gradcam", "gradcam++", "hirescam", "layercam", "eigencam", "random")
 raw = {name: gradcam(network, images[:100], preds[:100], method=name, raw=True) for name in methods}
 likeness = {name: rank_correlation(m, raw["gradcam"]).mean().item() for name, m in raw.items()}
-maps = {name: gradcam(network, images[few], preds[few], method=name, raw=True) for name in methods}
+drawn = ("gradcam", "hirescam", "eigencam", "random")
+maps = {name: gradcam(network, images[few[:2]], preds[few[:2]], method=name, raw=True) for name in drawn}
 maps = {name: m / m.amax((1, 2), keepdim=True).clamp(min=1e-9) for name, m in maps.items()}
-nearest = max(methods[1:], key=likeness.get)
-title = f"{nearest} is most like Grad-CAM, and random weights reach {likeness['random']:.2f}"
-maps = {name.replace("++", "\n++"): m for name, m in maps.items()}
-notes = [(f"says:\n{data.classes[preds[k]]}", *[""] * 6) for k in few.tolist()]
-viz.show(heatmap_table(images[few], maps, notes, title, where))
+asked, unasked = likeness["hirescam"], likeness["eigencam"]
+title = f"Likeness to Grad-CAM: {asked:.2f} when asked about the class, {unasked:.2f} when not"
+notes = [(f"says:\n{data.classes[preds[k]]}", *[""] * 4) for k in few[:2].tolist()]
+viz.show(heatmap_table(images[few[:2]], maps, notes, title, f"{where}; measured on 100 of them"))
 
 # %% tags=["nbval-check-output"]
 print(f"rank correlation with gradcam over 16 places, mean of 100 pictures of {data.name}")
@@ -507,9 +510,11 @@ for name, value in likeness.items():
 
 # %% [markdown]
 # Rank correlation is 1 where two maps put the sixteen places in the same order, and 0 where their orders have nothing
-# to do with each other. Read the last line first: that much comes from the activations alone, whatever the weights.
-# Then Eigen-CAM's. Nobody has told it which class to explain, and see how near it comes. Where a network has found only
-# one thing, every map shows that thing, and agreement between methods proves little.
+# to do with each other. Read the last line first. Weights drawn at random are as often negative as positive, so that a
+# map and its opposite are equally likely, and little likeness is left on average. Any method should beat that.
+# Eigen-CAM's line is the harder test: it takes nothing but the activations, and nobody has told it which class to
+# explain. See how near it comes. What a method has beyond *that* line it owes to the class. Where a network has found
+# only one thing, every map shows that thing, and agreement between methods proves little.
 #
 # HiRes-CAM deserves a second look. Here it keeps of each channel only the place of its maximum, the only one that the
 # logit has seen, and before its ReLU its sixteen numbers add up to the logit exactly. You have checked that in section
@@ -529,7 +534,8 @@ for name, value in likeness.items():
 #   plain-coloured one divides by zero.
 # - **Blue and red exchanged**, since OpenCV reads BGR: the heatmap explains a picture that nobody has seen.
 # - **The model left in training mode.** Then a picture's heatmap depends on its neighbours in the batch.
-# - **`eval()` called on a layer's name**, such as `"layer3".eval()`, or on a string made from it.
+# - **Python's built-in `eval()` called on a layer's name**, as in `eval("network." + name)`. If the name comes from a
+#   visitor, so does the code. `network.get_submodule(name)` finds the layer and runs nothing.
 # - **Hooks that stay.** Each call adds one, and the memory fills up. Use `finally`.
 
 # %% [markdown]
