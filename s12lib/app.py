@@ -47,8 +47,10 @@ def launch(
     """Serve the app until it is stopped, or go on at once if not ``wait``; returns its address.
 
     ``port`` and ``host`` may be None: then they are Gradio's, which a Space sets by ``GRADIO_SERVER_NAME`` and so on.
-    Raises AppError when the port is taken, and what ``build_app`` raises.
+    Raises AppError when the port is taken or no port at all, and what ``build_app`` raises.
     """
+    if port is not None and not 1 <= port <= 65_535:
+        raise AppError(f"A port is a number from 1 to 65535, but it is {port}.")
     blocks = build_app(weights)
     try:
         _, address, _ = blocks.launch(server_name=host, server_port=port, **server_settings())

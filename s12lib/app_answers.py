@@ -80,6 +80,8 @@ def whole_number(value: object, least: int, most: int, name: str) -> int:
 class Expert:
     """The network with its card and class names: loaded once, in eval mode, and never changed afterwards.
 
+    Many visitors may ask at once without a lock, since s12lib.explain hangs its hooks on copies of the network.
+
     ``weights`` is a name that ``load_pretrained`` takes, or the path of a file that ``s12 pack`` wrote.
     Raises ValueError or WeightsError when there are no such weights, or not what their card says.
     """

@@ -47,10 +47,13 @@ class Mistake:
 
     @property
     def told(self) -> str:
-        return (
-            f"CIFAR-10 test picture {self.index}: the network says {self.answer}, {percent(self.probability)}; "
-            f"the label says {self.truth}."
-        )
+        """The caption below either figure."""
+        return f"Says {self.answer}, {percent(self.probability)}; labelled {self.truth}."
+
+    def alt(self, with_heat: bool) -> str:
+        """What the figure shows, from left to right."""
+        heat = f", then Grad-CAM's heat for {self.answer}, then for {self.truth}" if with_heat else ""
+        return f"CIFAR-10 test picture {self.index}{heat}"
 
 
 def recorded(card: dict[str, Any]) -> tuple[list[Example], list[Mistake]]:

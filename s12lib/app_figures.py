@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from s12lib import app_examples
 from s12lib.app_answers import APP_METHODS, Expert, Settings
-from s12lib.app_examples import RECORD, Example, Mistake, percent
+from s12lib.app_examples import RECORD, Example, Mistake
 from s12lib.app_html import enlarged, with_heat
 from s12lib.cifar10 import CLASSES
 from s12lib.datamodule import CIFAR10
@@ -124,14 +124,14 @@ def _mistakes(expert: Expert, images: np.ndarray, labels: np.ndarray) -> Iterato
     for rank, index in enumerate(wrong.topk(MISTAKES).indices.tolist(), 1):
         said, truth = int(answers[index]), int(labels[index])
         heat = gradcam(expert.network, images[[index, index]], [said, truth]).numpy()
-        captions = [f"Says {CLASSES[said]}, {percent(float(probability[index]))}", f"heat for {CLASSES[said]}"]
+        captions = [f"says {CLASSES[said]}", f"heat for {CLASSES[said]}"]
         panels = [enlarged(images[index], 160), *(with_heat(images[index], h, DEFAULTS.opacity, 160) for h in heat)]
         below = [f"labelled {CLASSES[truth]}\nCIFAR-10 test {index}", "", ""]
         above = [*captions, f"heat for {CLASSES[truth]}"]
-        names = [f"mistake_{rank:02}.png", f"mistake_{rank:02}_heat.png"]
-        for name, count in zip(names, (1, 3), strict=True):
-            _save(_composed(panels[:count], above[:count], below[:count]), name)
-        yield Mistake(*names, index, CLASSES[said], float(probability[index]), CLASSES[truth])
+        alone, with_heatmaps = f"mistake_{rank:02}.png", f"mistake_{rank:02}_heat.png"
+        _save(_composed(panels[:1], above[:1], below[:1]), alone)
+        _save(_composed(panels, above, below), with_heatmaps)
+        yield Mistake(alone, with_heatmaps, index, CLASSES[said], float(probability[index]), CLASSES[truth])
 
 
 def _composed(panels: Sequence[np.ndarray], above: Sequence[str], below: Sequence[str], gap: int = 8) -> Image.Image:
@@ -139,7 +139,7 @@ def _composed(panels: Sequence[np.ndarray], above: Sequence[str], below: Sequenc
     side = len(panels[0])
     figure = Image.new("RGB", (len(panels) * (side + gap) - gap, side + 2 * BAND), "white")
     draw = ImageDraw.Draw(figure)
-    font = ImageFont.load_default(15 if side > 200 else 13)
+    font = ImageFont.load_default(14)
     for column, (panel, over, under) in enumerate(zip(panels, above, below, strict=True)):
         left = column * (side + gap)
         figure.paste(Image.fromarray(panel), (left, BAND))

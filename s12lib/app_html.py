@@ -33,10 +33,12 @@ CSS = """
 .answer .seen { display: flex; flex-wrap: wrap; gap: .75rem; }
 .answer figure, .mistakes figure { margin: 0; max-width: 100%; }
 .answer figcaption { font-size: .85rem; color: var(--body-text-color); width: 192px; margin-top: .25rem; }
+.mistakes figcaption { font-size: .85rem; color: var(--body-text-color); width: 0; min-width: 100%; }
 .answer img { width: 192px; height: 192px; image-rendering: pixelated; border-radius: 4px; }
 .mistakes img { max-width: 100%; border-radius: 4px; }
 .answer table { width: 100%; border-collapse: collapse; margin: .75rem 0 0; }
 .answer caption { text-align: left; font-size: .85rem; color: var(--body-text-color); padding-bottom: .25rem; }
+.answer table, .card table { border: none !important; }
 .answer tr, .answer th, .answer td { border: none !important; padding: .15rem 0 !important; }
 .answer th { text-align: left; font-weight: 400; width: 6.5rem; }
 .answer td.number { text-align: right; width: 5rem; white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -50,7 +52,7 @@ CSS = """
 .card table { width: auto; max-width: 100%; border-collapse: collapse; }
 .card tr, .card th, .card td { border: solid var(--border-color-primary) !important; border-width: 0 0 1px !important; }
 .card th, .card td { text-align: left; vertical-align: top; padding: .3rem 1.5rem .3rem 0 !important; }
-.card th { font-weight: 600; } .card td { overflow-wrap: anywhere; }
+.card th { font-weight: 600; min-width: 7rem; } .card td { overflow-wrap: anywhere; }
 """
 
 
@@ -103,10 +105,10 @@ def _card(answer: Answer, settings: Settings) -> str:
 
 
 def mistakes_html(mistakes: Sequence[Mistake], with_heat: bool) -> str:
-    """The figures of mistakes, each with its text for who cannot see it."""
+    """The figures of mistakes, each with its caption and its text for who cannot see it."""
     figures = "".join(
-        f'<figure><img src="{file_address(FOLDER / (m.heatmaps if with_heat else m.picture))}" alt="{escape(m.told)}">'
-        "</figure>"
+        f'<figure><img src="{file_address(FOLDER / (m.heatmaps if with_heat else m.picture))}" '
+        f'alt="{escape(m.alt(with_heat))}"><figcaption>{escape(m.told)}</figcaption></figure>'
         for m in mistakes
     )
     return f'<div class="mistakes">{figures}</div>'

@@ -16,6 +16,8 @@ from s12lib.pictures import FORMATS, MAX_BYTES
 
 AT_ONCE = 2  # answers being computed; more of them would only wait for the same cores
 WAITING = 20  # requests in the queue; whoever comes after them is told that the app is busy
+LIMITED: dict[str, Any] = {"preprocess": False, "concurrency_id": "network", "concurrency_limit": AT_ONCE}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 NOT_UNDERSTOOD = "That is not understood: upload picture files, and choose settings from those on the page."
 EMPTY = "<p>Upload a picture or pick an example: the answer will be here.</p>"
 NO_MISTAKES = (
@@ -30,6 +32,12 @@ Pictures are {", ".join(FORMATS)} up to {MAX_BYTES // 1_000_000} MB, at most {MO
 the first frame counts. The middle square of each is reduced to 32 × 32 pixels. Uploads are deleted after an
 hour."""
 ANNOUNCE = "element.setAttribute('aria-live', 'polite')"  # a screen reader reads the answer when it arrives
+
+INTO_VIEW = """() => {
+    const answer = document.querySelector("#answer");
+    const top = answer.getBoundingClientRect().top;
+    if (top < 0 || top > window.innerHeight / 2) answer.scrollIntoView();
+}"""  # on a phone the examples are far below the answer
 
 
 class PlainBlocks(gr.Blocks):
@@ -69,10 +77,10 @@ class Page:
         self.expert = expert
         self.examples, self.mistakes = recorded(expert.card)
 
-    def explain(self, files: Any, *settings: Any) -> tuple[str, Any]:
-        """The answers as HTML and as data, for files as Gradio hands them over: dicts with a path and a name."""
+    def explain(self, files: Any, top: Any, layer: Any, method: Any, target: Any, opacity: Any) -> tuple[str, Any]:
+        """What is in pictures, and where the evidence for a class lies: the answers as HTML, and as data."""
         try:
-            wanted = self.expert.settings(*settings)
+            wanted = self.expert.settings(top, layer, method, target, opacity)
             images = self.expert.read([upload["path"] for upload in files or []])
             answers = self.expert.answers([visible_name(upload) for upload in files], images, wanted)
         except CourseError as error:
@@ -88,9 +96,7 @@ class Page:
         return ([path], *self.explain([{"path": path}], *settings))
 
     def show_mistakes(self, count: Any, with_heat: Any) -> str:
-        """The gallery's first ``count`` mistakes as HTML, with or without their heatmaps."""
-        if not self.mistakes:
-            return NO_MISTAKES
+        """The network's most confident mistakes as HTML, with or without their heatmaps."""
         try:
             if not isinstance(with_heat, bool):
                 raise RequestError("Grad-CAM is either on or off: true or false.")
@@ -107,8 +113,9 @@ class Page:
             gr.Markdown(INTRODUCTION.format(dataset=card["dataset"], classes=", ".join(self.expert.classes)))
             with gr.Tab("Try it"):
                 self._try_it()
-            with gr.Tab("Mistakes"):
-                self._gallery()
+            if self.mistakes:
+                with gr.Tab("Mistakes"):
+                    self._gallery()
             with gr.Tab("Model card"):
                 gr.HTML(card_html(card, self.expert.classes, self.examples), js_on_load=None)
         return app.queue(max_size=WAITING)
@@ -147,35 +154,23 @@ class Page:
         with gr.Row(elem_classes="examples"):
             for number, example in enumerate(self.examples):
                 chosen = gr.Button(example.shows, icon=example.path, size="sm", min_width=100)
-                chosen.keep_in_cache.add(chosen.icon["path"])  # or Gradio deletes it after an hour, like an upload
+                if chosen.icon:
+                    chosen.keep_in_cache.add(chosen.icon["path"])  # or Gradio deletes it after an hour, as uploads
                 show: Callable[..., Any] = partial(self.explain_example, number)
-                chosen.click(show, controls, outputs, scroll_to_output=True, **LIMITED, **PRIVATE)
+                chosen.click(show, controls, outputs, **LIMITED, **PRIVATE).then(None, js=INTO_VIEW, **PRIVATE)
         with gr.Accordion("What the network answered to each of them", open=False):
             gr.HTML(examples_html(self.examples), js_on_load=None)
 
     def _gallery(self) -> None:
-        most = max(1, len(self.mistakes))
         gr.Markdown(
             "Pictures of the test set that the network was wrong about, those first that it was most certain of. "
             "Grad-CAM at layer3 shows what speaks for its answer, and what for the label. Some labels are wrong "
             "themselves: judge for yourself."
         )
         with gr.Row():
-            count = gr.Slider(1, most, value=min(6, most), step=1, label="How many mistakes", interactive=most > 1)
-            heat = gr.Checkbox(value=True, label="With Grad-CAM")
-        shown = gr.HTML(self.show_mistakes(min(6, most), True), js_on_load=ANNOUNCE)
-        for index, control in enumerate([count, heat]):
-            public = PRIVATE if index else {"api_name": "mistakes"}
-            control.input(
-                self.show_mistakes,
-                [count, heat],
-                shown,
-                queue=False,
-                preprocess=False,
-                show_progress="hidden",
-                **public,
-            )
-
-
-LIMITED: dict[str, Any] = {"preprocess": False, "concurrency_id": "network", "concurrency_limit": AT_ONCE}
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+            count: Any = gr.Slider(1, len(self.mistakes), value=6, step=1, label="How many mistakes")
+            heat: Any = gr.Checkbox(value=True, label="With Grad-CAM")
+        shown = gr.HTML(self.show_mistakes(6, True), js_on_load=ANNOUNCE)
+        show = {"fn": self.show_mistakes, "inputs": [count, heat], "outputs": shown, "show_progress": "hidden"}
+        count.input(**show, queue=False, preprocess=False, api_name="mistakes")
+        heat.input(**show, queue=False, preprocess=False, **PRIVATE)

@@ -145,6 +145,16 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    """The app in a process of its own, as its visitors have it; the tests that use it share a worker."""
+    from running_app import RunningApp
+
+    running = RunningApp(tmp_path_factory.mktemp("app"))
+    yield running
+    running.close()
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     """The closing line about the app's cases: how many there were, and what became of them."""
     reports = terminalreporter.stats

@@ -42,12 +42,13 @@ class RunningApp:
         self.client = httpx.Client(base_url=self.address, timeout=120, trust_env=False)
         environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "uploads"), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "s12lib.cli", "app", "--port", str(self.port), *arguments]
-        with open(self.log_file, "ab") as log:
+        with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         end = time.monotonic() + READY
         while "The app is at" not in self.log:
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() < end, f"no answer after {READY} s: {self.log}"
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.process.kill()
+                raise AssertionError(f"the app did not start within {READY} s: {self.log}")
             time.sleep(0.1)
 
     @property

@@ -4,9 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from ast import literal_eval
+from html import escape
 
 import numpy as np
 import pytest
+from running_app import free_port
 
 from s12lib import app, app_html
 from s12lib.app_answers import APP_METHODS, PREDICTED, Expert, RequestError, whole_number
@@ -122,7 +125,9 @@ def test_examples_and_mistakes_are_told_in_words():
     assert all(example.shows in table and example.verdict in table for example in examples)
     for with_maps in (False, True):
         html = mistakes_html(mistakes[:3], with_maps)
-        assert all(mistake.told in html for mistake in mistakes[:3])
+        assert all(escape(mistake.told) in html for mistake in mistakes[:3])
+        assert all(escape(mistake.alt(with_maps)) in html for mistake in mistakes[:3])
+        assert ("heat for" in html) is with_maps
         assert html.count("data:image/png") == 3
     assert "nothing is claimed" in examples_html(recorded({"sha256": ""})[0])
 
@@ -138,6 +143,42 @@ def test_gradio_is_not_loaded_before_the_app_is_built():
         "sys.exit('gradio' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env=os.environ)
+
+
+SERVED_WHILE_NOTING_EVERY_HOST = """
+import socket
+
+hosts, look_up = set(), socket.getaddrinfo
+
+def noted(host, *arguments, **options):
+    hosts.add(str(host))
+    return look_up(host, *arguments, **options)
+
+socket.getaddrinfo = noted
+connect = socket.socket.connect
+
+def connected(self, address):
+    hosts.add(str(address[0]))
+    return connect(self, address)
+
+socket.socket.connect = connected
+import time
+import urllib.request
+from s12lib.app import launch
+
+address = launch({port}, wait=False)
+urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(address).read()
+time.sleep(3)
+print(sorted(hosts))
+"""
+
+
+@pytest.mark.slow
+def test_the_server_asks_no_other_host_for_anything():
+    environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    script = SERVED_WHILE_NOTING_EVERY_HOST.format(port=free_port())
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert set(literal_eval(run.stdout.splitlines()[-1])) <= {"127.0.0.1", "localhost", "::1", "None"}
 
 
 def test_without_gradio_one_sentence_says_how_to_get_it(monkeypatch):

@@ -6,7 +6,6 @@ from urllib.parse import urlparse
 
 import pytest
 from app_cases import GOOD, REFUSED_FILES
-from running_app import RunningApp
 
 from s12lib.app import BUSY
 from s12lib.app_html import UNFAMILIAR
@@ -20,13 +19,6 @@ NAMELESS = f"""[...document.querySelectorAll('{EVERY_FIELD}')].filter(e => e.off
     e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.title || e.innerText.trim() ||
     e.closest('label')?.innerText.trim() || (e.id && document.querySelector(`label[for="${{e.id}}"]`)) ||
     e.querySelector('img[alt]:not([alt=""])'))).map(e => e.outerHTML.slice(0, 200))"""
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    running = RunningApp(tmp_path_factory.mktemp("app"))
-    yield running
-    running.close()
 
 
 class Visitor:
@@ -126,6 +118,7 @@ def test_a_phone_shows_everything_within_its_width(browser, app):
     visitor = Visitor(browser, app.address, viewport={"width": PHONE, "height": 800}, color_scheme="dark")
     visitor.page.get_by_role("button", name="a face").click()
     visitor.answer()
+    visitor.page.wait_for_function("Math.abs(document.querySelector('#answer').getBoundingClientRect().top) < 400")
     for tab in ("Mistakes", "Model card", "Try it"):
         visitor.page.get_by_role("tab", name=tab).click()
         visitor.page.wait_for_timeout(300)
