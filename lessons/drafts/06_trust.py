@@ -91,7 +91,7 @@ from s12lib.localization import gaussian_maps, pointing_game, random_maps
 from s12lib.viz_heatmaps import heatmap_table
 
 asked = [("gradcam", "layer3"), ("gradcam", "layer2"), ("hirescam", "layer2")]
-few, pointed = slice(1, 5), 0
+few, pointed = slice(0, 4), 0
 columns = {"the object": masks[few].float()}
 for method, layer in asked:
     raw = gradcam(network, images[few], method=method, layer=layer, raw=True)
@@ -312,24 +312,25 @@ print(f"\n{count:,} test pictures of Shapes, per cent")
 coarse = {layer: score.energy.mean().item() for layer, score in coarse_mask_scores(masks[:count]).items()}
 mean = {name: score.energy.mean().item() for name, score in whole.items()}
 bell = baseline_scores(masks[:count])["centred Gaussian"].energy.mean().item()
-curves = {"the mask itself": (range(4), list(coarse.values()))}
-for method in ("hirescam", "eigencam", "gradcam"):
-    curves[method] = (range(4), [mean[method, layer] for layer in PLACES])
-curves["centred Gaussian"] = (range(4), [bell] * 4)
+deep_first = list(PLACES)[::-1]
+curves = {"the mask": (range(4), [coarse[layer] for layer in deep_first])}
+for method in ("hirescam", "gradcam"):
+    curves[method] = (range(4), [mean[method, layer] for layer in deep_first])
+curves["Gaussian"] = (range(4), [bell] * 4)
 best = max(mean, key=mean.get)
 title = f"{best[0]} at {best[1]} has {mean[best]:.0%} of its heat on the object, gradcam at layer3 "
 title += f"{mean['gradcam', 'layer3']:.0%}"
 where = f"Shapes, {count:,} test pictures"
-axes = ("pools passed: 0 at prep (32 × 32 places), 3 at layer3 (4 × 4)", "heat on the object")
+axes = ("layers back from layer3 (4 × 4 places); 3 is prep (32 × 32)", "heat on the object")
 viz.show(viz.lines(curves, title, where, *axes, marker="o"))
 
 # %% tags=["nbval-check-output"]
 for layer, score in coarse_mask_scores(masks).items():
-    print(f"{layer:<7} the mask itself: energy {score.energy.mean():.0%}, pointing {score.pointing.mean():.0%}")
+    print(f"{layer:<7} the mask: energy {score.energy.mean():.0%}, pointing {score.pointing.mean():.0%}")
 
 # %% [markdown]
-# Neither the coarsest layer is best, nor the finest. "The mask itself" is a map that *knows* where the object is, and
-# has only as many places as the layer to tell it. With 4 × 4 places each is 8 pixels wide, the objects are hardly
+# Neither the coarsest layer is best, nor the finest. "The mask" is a map that *knows* where the object is, and has
+# only as many places as the layer to tell it. With 4 × 4 places each is 8 pixels wide, the objects are hardly
 # larger, and the blur that makes 32 × 32 pixels out of it spills over. Even the truth, told in sixteen numbers, does
 # not point right in nine cases of ten. Do not expect it of Grad-CAM at layer3, whatever the network knows.
 #
