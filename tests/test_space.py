@@ -207,6 +207,7 @@ def test_the_space_starts_in_a_clean_environment_and_answers(made, tmp_path):
     finally:
         process.terminate()
         process.wait(60)
+        shutil.rmtree(tmp_path / "venv", ignore_errors=True)  # gigabytes, which pytest would keep for a while
     (photo,) = answer["pictures"]
     expected = predict(load_pretrained(), read_picture(PHOTO))[0].sort(descending=True)
     assert [top["class"] for top in photo["top"]] == [CLASSES[k] for k in expected.indices[:3]]
