@@ -515,8 +515,9 @@ viz.show(viz.reliability(*reliability(crossed, right), title, f"{where}, cross-f
 #
 # But was the test set not to be opened once, with nothing left to choose?
 #
-# This is allowed, because nothing is chosen *between networks*. The network, its predictions and its accuracy stay as they were. What is
-# reported is how well *fitting a temperature* works, and that each half tells honestly about the other.
+# It is allowed, because nothing is chosen *between networks*. The network, its predictions and its accuracy stay as
+# they were. What is reported is how well *fitting a temperature* works, and that each half tells honestly about the
+# other.
 #
 # And it costs something. First, there are two temperatures now, and you can ship only one: say, one fitted on
 # all 2,000, whose ECE you then have not measured, but only that of two that are nearly it. Second, for the calibration

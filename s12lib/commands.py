@@ -167,7 +167,7 @@ def space(options: Namespace) -> None:
     if options.out is not None:
         raise ValueError("--out goes with --format; --space names the folder to write to.")
     print(f"Wrote {', '.join(write_space(options.space, options.weights))} to {options.space}.")
-    print(f"Try it with `python {options.space / 'app.py'}`, then push the folder to a Space of your own, with Git LFS.")
+    print(f"Try it with `python {options.space / 'app.py'}`, then push it to a Space of your own, with Git LFS.")
 
 
 def _test_split_of(dataset: str) -> "Split | None":

@@ -46,7 +46,7 @@ def record(run: dict[str, Any], metrics: dict[str, float], weights: str, folder:
 def note_look(run: dict[str, Any], metrics: dict[str, float], weights: str, folder: Path = Path("results")) -> Path:
     """Write down a look at the test set at weights in another form, such as packed: a known run keeps its metrics."""
     path = path_of(run, weights, folder)
-    known = read(path) if path.exists() else {"train_accuracy": None} | metrics
+    known: dict[str, Any] = read(path) if path.exists() else {"train_accuracy": None} | metrics
     return record(run, {key: known[key] for key in known.keys() - run.keys() - {"looks"}}, weights, folder)
 
 

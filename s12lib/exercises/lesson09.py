@@ -240,8 +240,8 @@ def _judge_what_was_loaded(answer: Any, num_classes: int) -> None:
             "Take the entries that begin with head. from network.state_dict().",
         )
     with torch.no_grad():
-        network.prep[0].weight.add_(1)
-    if torch.equal(network.prep[0].weight, file["network.prep.0.weight"]):
+        network.get_parameter("prep.0.weight").add_(1)
+    if torch.equal(network.get_parameter("prep.0.weight"), file["network.prep.0.weight"]):
         raise Mistake("The network and the file share their memory: training one changes the other.", "assign=False")
 
 
