@@ -19,7 +19,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 STYLE = Path(__file__).with_name("course.mplstyle")
 WIDE, NARROW = 720, 480  # the only two widths
@@ -181,6 +181,8 @@ def lines(
     axes = _panel(figure, 90, top + 8, WIDE - 120, 310)
     _draw_curves(axes, curves, marker)
     axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    if all(isinstance(value, int) for x, _ in curves.values() for value in x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no run one and a half
     told = "; ".join(_tell(name, curve) for name, curve in curves.items())
     return Drawing(figure, f"{title} ({dataset}) {ylabel} over {xlabel}: {told}.")
 

@@ -35,6 +35,13 @@ DRAWINGS = {
 }
 
 
+@pytest.mark.parametrize(("x", "whole"), [([1, 2, 3, 4], True), ([1.0, 2.0, 2.5], False)])
+def test_an_axis_of_whole_numbers_has_no_marks_between_them(x, whole):
+    figure = viz.lines({"a": (x, [0.3] * len(x))}, "Runs", "no dataset", "run", "accuracy").figure
+    figure.draw_without_rendering()
+    assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks()) == whole
+
+
 def pixels(drawing) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(viz.png(drawing.figure))).convert("RGBA"))
 
