@@ -90,7 +90,7 @@ model:
   ema_decay: 0.95
 data:
   class_path: s12lib.Shapes
-  init_args: {{batch_size: 64, train_size: {256 if course.smoke else 2000}, validation_size: 200, test_size: 500}}
+  init_args: {{batch_size: 32, train_size: {256 if course.smoke else 2000}, validation_size: 200, test_size: 500}}
 """)
 print("quarter.yaml is written")
 
@@ -333,7 +333,7 @@ rows = {
     "cut and\naveraged": [to_32x32(picture) for picture in widest],
 }
 picked, averaged = (np.std([np.asarray(p)[:3, :3] for p in rows[name]], axis=(1, 2)).mean() for name in list(rows)[1:])
-title = f"Picked, the paper's grain is {picked:.0f} grey levels; averaged, {averaged:.0f}"
+title = f"Averaging takes the grain from {picked:.0f} to {averaged:.0f} grey levels"
 where = f"letters, files of other sizes, such as {widest[-1].width} × {widest[-1].height} pixels"
 viz.show(viz.image_rows({name: np.stack(row) for name, row in rows.items()}, title, where))
 
@@ -420,7 +420,7 @@ print(*s12("fit", "--config", "letters.yaml", "--run_dir", "runs/mirrored"), sep
 
 # %%
 from s12lib import PageResNet
-from s12lib.callbacks import read_checkpoint
+from s12lib.checkpoints import read_checkpoint
 from s12lib.pretrained import logits_of, measure, network_weights
 
 
@@ -561,7 +561,7 @@ network, shown = students["warm start"].network, [int((validation.labels == k).n
 probabilities = logits_of(network, validation.images).softmax(1)
 captions = [f"{letters.classes[probabilities[k].argmax()]}, {probabilities[k].max():.0%}" for k in shown]
 share = (probabilities.argmax(1) == validation.labels).float().mean()
-title = f"Ten letters that it has never seen; of all such it gets {share:.0%} right"
+title = f"Letters that it has never seen: it gets {share:.0%} right"
 where = (
     f"letters, validation pictures; CIFAR-10's weights, then {len(letters.splits['train'].labels)} letters, once each"
 )
