@@ -20,17 +20,14 @@ LIMITED: dict[str, Any] = {"preprocess": False, "concurrency_id": "network", "co
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 NOT_UNDERSTOOD = "That is not understood: upload picture files, and choose settings from those on the page."
 EMPTY = "<p>Upload a picture or pick an example: the answer will be here.</p>"
-NO_MISTAKES = (
-    "<p>No mistakes were measured for these weights: <code>s12 examples</code> does it for the shipped ones.</p>"
-)
 INTRODUCTION = f"""# What does a small network see?
 
-A convolutional network of 6.6 million parameters, trained on the 32 × 32 pictures of {{dataset}}, tells ten kinds of
-things apart: {{classes}}. Show it a picture, and see where it looks.
+A convolutional network of {{size:.1f}} million parameters, trained on the 32 × 32 pictures of {{dataset}}, tells ten
+kinds of things apart: {{classes}}. Show it a picture, and see where it looks.
 
 Pictures are {", ".join(FORMATS)} up to {MAX_BYTES // 1_000_000} MB, at most {MOST_PICTURES} at a time; of an animation
-the first frame counts. The middle square of each is reduced to 32 × 32 pixels. Uploads are deleted after an
-hour."""
+the first frame counts. The middle square of each is reduced to 32 × 32 pixels. Uploads are deleted after
+an hour."""
 ANNOUNCE = "element.setAttribute('aria-live', 'polite')"  # a screen reader reads the answer when it arrives
 
 INTO_VIEW = """() => {
@@ -45,7 +42,7 @@ class PlainBlocks(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *args: Any, **kwargs: Any) -> Any:
         try:
-            if any(is_address(upload) for given in inputs if isinstance(given, list) for upload in given):
+            if names_an_address(inputs):
                 raise RequestError("Upload the picture itself: the app does not fetch what lies at an address.")
             return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
         except CourseError as error:
@@ -54,10 +51,11 @@ class PlainBlocks(gr.Blocks):
             raise refusal(NOT_UNDERSTOOD) from None
 
 
-def is_address(upload: Any) -> bool:
-    """Whether an upload names something elsewhere, which Gradio would go and fetch."""
-    path = upload.get("path") if isinstance(upload, dict) else None
-    return isinstance(path, str) and "://" in path
+def names_an_address(given: Any) -> bool:
+    """Whether there is a file among the inputs, however deep, that lies elsewhere: Gradio would go and fetch it."""
+    if isinstance(given, dict):
+        return "://" in str(given.get("path")) or any(map(names_an_address, given.values()))
+    return isinstance(given, list) and any(map(names_an_address, given))
 
 
 def refusal(message: object) -> gr.Error:
@@ -110,7 +108,8 @@ class Page:
             title="What does a small network see?", analytics_enabled=False, delete_cache=(600, 3600)
         ) as app:
             card = self.expert.card
-            gr.Markdown(INTRODUCTION.format(dataset=card["dataset"], classes=", ".join(self.expert.classes)))
+            size, classes = card["architecture"]["parameters"] / 1e6, ", ".join(self.expert.classes)
+            gr.Markdown(INTRODUCTION.format(size=size, dataset=card["dataset"], classes=classes))
             with gr.Tab("Try it"):
                 self._try_it()
             if self.mistakes:

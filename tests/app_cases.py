@@ -1,6 +1,7 @@
 """What strangers send to an app, one row each: files as good, odd or hostile as they come, and settings likewise."""
 
 import io
+import json
 import math
 import struct
 import zlib
@@ -114,6 +115,9 @@ REFUSED_UPLOADS: dict[str, tuple[Any, str]] = {
     "an upload without a path": ([{"orig_name": "cat.png", "meta": DATA}], "not understood"),
     "a file that was never uploaded": ([{"path": "/etc/passwd", "meta": DATA}], "not understood"),
     "an address": ([{"path": "http://127.0.0.1:9/cat.png", "meta": DATA}], "does not fetch"),
+    "an address outside a list": ({"path": "https://127.0.0.1:9/cat.png", "meta": DATA}, "does not fetch"),
+    "an address deep inside": ([[{"files": [{"path": "http://127.0.0.1:9/a.png", "meta": DATA}]}]], "does not fetch"),
+    "lists in lists in lists": (json.loads("[" * 400 + "]" * 400), "not understood"),
 }
 
 REFUSED_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
