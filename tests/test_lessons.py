@@ -96,6 +96,14 @@ def test_lesson_has_its_parts_in_order(source):
 
 
 @every_lesson
+def test_the_map_tells_the_minutes_that_the_lesson_tells(source):
+    gpu, cpu = re.search(r"Minutes to run: (\d+) on a GPU, (\d+) on a CPU", prose(source)).groups()
+    introduction = (ROOT / "book/intro.md").read_text("utf-8").splitlines()
+    (row,) = (line for line in introduction if f"{source.stem}.ipynb" in line)
+    assert row.endswith(f"| {gpu}, {cpu} |")
+
+
+@every_lesson
 def test_recap_mirrors_the_objectives(source):
     text = prose(source)
     able = text.split("## You will be able to")[1].split("## ")[0]
