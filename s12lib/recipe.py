@@ -177,8 +177,7 @@ class RecipeCLI(LightningCLI):
             raise CheckpointError(
                 f"{self.checkpoint_path} is not from `s12 fit` on {self.datamodule.name}: test it on its own data."
             )
-        limit = self.settings.trainer.limit_test_batches  # 1.0 is all of them, 1 is one batch
-        if self.settings.trainer.fast_dev_run or (limit is not None and not (isinstance(limit, float) and limit == 1)):
+        if self.settings.trainer.fast_dev_run or self.settings.trainer.limit_test_batches is not None:
             raise ValueError("A test is of the whole test set: leave out limit_test_batches and fast_dev_run.")
         self.datamodule.setup()
         if fingerprint(self.datamodule.splits["train"]) != run.get("train_fingerprint"):

@@ -21,10 +21,10 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("return counts", "return counts.numpy()", "yours is a NumPy array"),
     ],
     "top_classes": [
-        ("zip(places.tolist(), values.tolist())", "enumerate(values.tolist())", "the first"),
+        ("zip(indices.tolist(), values.tolist())", "enumerate(values.tolist())", "the first"),
         (
-            "    values, places = probabilities.topk(n)\n"
-            "    return [(classes[k], value) for k, value in zip(places.tolist(), values.tolist())]",
+            "    values, indices = probabilities.topk(n)\n"
+            "    return [(classes[k], value) for k, value in zip(indices.tolist(), values.tolist())]",
             "    return [(classes[k], probabilities[k].item()) for k in range(n)]",
             "whatever the picture shows",
         ),
@@ -34,7 +34,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("(classes[k], value)", "classes[k]", "Return a list of pairs"),
         ("(classes[k], value)", "(classes[k], 100 * value)", "are percentages"),
         ("(classes[k], value)", "(classes[k], probabilities[0].item())", "the probabilities are not theirs"),
-        ("zip(places.tolist(),", "zip(places.sort().values.tolist(),", "the most likely one should come first"),
+        ("zip(indices.tolist(),", "zip(indices.sort().values.tolist(),", "the most likely one should come first"),
         ("classes[k]", "classes[k - 1]", "not the 3 most likely"),
         ("    return [", "    [", "Is the return missing"),
         ("    values", "    probabilities /= 2\n    values", "changes its input in place"),
