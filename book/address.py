@@ -14,7 +14,6 @@ HOLDERS = (
     "_config.yml",
     "book/*.md",
     "lessons/*.py",
-    "lessons/drafts/*.py",
     "lessons/*.ipynb",
     "s12lib/**/*.py",
     "s12lib/**/*.md",

@@ -548,4 +548,4 @@ for name, value in likeness.items():
 # - **drawn** maps at the resolution that they have, for two classes on one scale;
 # - **compared** four layers and six methods, and seen how much comes from no class at all.
 #
-# **Next:** 06 · Trust. The maps look reasonable. Are they true?
+# **Next:** [06 · Trust](06_trust.ipynb). The maps look reasonable. Are they true?

@@ -16,10 +16,10 @@
 #
 # **Is the heatmap true?**
 #
-# Minutes to run: 2 on a GPU, 9 on a CPU. Reading and solving takes about an hour and a half.
+# Minutes to run: 2 on a GPU, 10 on a CPU. Reading and solving takes about an hour and a half.
 #
-# You need: lesson [05 · Grad-CAM](05_gradcam.ipynb), for the maps that are put on trial here. What a word means stands
-# in the [glossary](../book/glossary.md).
+# You need: lesson [05 · Grad-CAM](05_gradcam.ipynb), for the maps that are put on trial here. The
+# [glossary](../book/glossary.md) explains every term.
 
 # %% [markdown]
 # ## Where this lesson ends
@@ -295,7 +295,7 @@ for other in ("random map", "centred Gaussian"):
 # run), each number with half its 95% interval. `python -m s12lib.trust` prints the same for you at any time.
 #
 # **Predict first.** layer3 knows most about the class, and has 4 × 4 places. `prep` has 32 × 32 places, and knows
-# rims and colours. Which layer will point best?
+# edges and colours. Which layer will point best?
 
 # %%
 from s12lib.trust import PLACES, baseline_scores, coarse_mask_scores, localization_scores, table_lines
@@ -497,7 +497,7 @@ print(f"{(says == others[looked]).float().mean():.1%} what the mark says")
 
 # %% [markdown]
 # Then the **cure**. Often one cannot remove a mark from old pictures. One can make it worthless: give every training
-# picture a mark by lot, so that it says nothing. The same network, the same drawings, the same number of steps, even
+# picture a mark at random, so that it says nothing. The same network, the same drawings, the same number of steps, even
 # the same seed; only the marks are dealt out anew.
 #
 # **Predict first.** Each picture has its own mark again, and HiRes-CAM explains the true class. Where will each of the
@@ -668,4 +668,4 @@ for k, (measure, sign) in enumerate({"deletion": -1, "insertion": 1, "ROAD": 1}.
 # - **unmasked** a network that had learned a mark and not the shapes, proved it, and cured it;
 # - **judged** maps on real pictures by what happens when their pixels go.
 #
-# **Next:** 08 · Shipping. From a checkpoint to an app that strangers may use.
+# **Next:** [08 · Shipping](08_ship.ipynb). From a checkpoint to an app that strangers may use.
