@@ -17,6 +17,7 @@ from s12lib.explain import gradcam
 from s12lib.faithfulness import deletion_auc, insertion_auc, road
 from s12lib.localization import confidence_interval, energy_in_mask, gaussian_maps, random_maps
 from s12lib.pretrained import load_pretrained, predict
+from s12lib.provenance import best_precision
 from s12lib.sanity import cascading_randomization, untrained
 from s12lib.shapes import draw_shapes
 from s12lib.trust import Scores, baseline_scores, coarse_mask_scores, localization_scores
@@ -115,7 +116,7 @@ def test_a_network_trained_on_marked_pictures_reads_the_mark_and_its_heatmap_sho
     data.splits["train"] = Split(plant(data.splits["train"]), data.splits["train"].labels)
     torch.manual_seed(0)
     module = Classifier(lr=0.4, final_epochs=0.5, label_smoothing=0.0, ema_decay=0.95)
-    quiet_trainer(2).fit(module, data)
+    quiet_trainer(2, precision=best_precision()).fit(module, data)
     suspect = module.network.eval()
     marked, bare = (
         (predict(suspect, images).argmax(1) == test.labels).float() for images in (plant(test), test.images)
