@@ -1,6 +1,5 @@
 """What the app answers to pictures and settings, without any of Gradio: checked, pure, the same for every visitor."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,8 @@ from s12lib.cifar10 import CLASSES
 from s12lib.errors import CourseError
 from s12lib.explain import LAYERS, gradcam
 from s12lib.familiarity import Familiarity
-from s12lib.model import PageResNet
 from s12lib.pictures import read_picture
-from s12lib.pretrained import load_card, load_pretrained, load_weights, logits_of
+from s12lib.pretrained import load_weights, logits_of, read_card, weights_path
 from s12lib.shapes import SHAPE_CLASSES
 
 APP_METHODS = ("gradcam", "gradcam++", "hirescam")  # each of them answers for a class; see s12lib.cam_methods
@@ -87,12 +85,9 @@ class Expert:
     """
 
     def __init__(self, weights: str | Path) -> None:
-        if isinstance(weights, Path):
-            self.network: PageResNet = load_weights(weights)
-            self.card: dict[str, Any] = json.loads(weights.with_suffix(".json").read_text())
-        else:
-            self.network, self.card = load_pretrained(weights), load_card(weights)
-        self.network.requires_grad_(False)
+        path = weights_path(weights)
+        self.network = load_weights(path).requires_grad_(False)
+        self.card = read_card(path)
         numbered = tuple(f"class {label}" for label in range(self.card["architecture"]["arguments"]["num_classes"]))
         self.classes = CLASS_NAMES.get(self.card["dataset"], numbered)
         self.familiarity = Familiarity.from_card(self.card)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 LIGHTNING = {
     "fit": ("train a recipe", "s12 fit --config recipes/fast.yaml --seed_everything 1"),
@@ -37,6 +37,11 @@ OTHERS = {
 LAYERS = ("prep", "layer1", "layer2", "layer3")  # as in s12lib.explain, which would load torch
 METHODS = ("gradcam", "gradcam++", "eigencam", "hirescam", "layercam", "random")  # as in s12lib.cam_methods
 PRECISIONS = ("float32", "float16")  # as in s12lib.export
+WEIGHTS: dict[str, Any] = {
+    "default": "page_resnet_cifar10",
+    "metavar": "NAME_OR_FILE",
+    "help": "weights that come with the package, or a file by `s12 pack` (default: page_resnet_cifar10)",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,26 +82,17 @@ def parser_for(command: str) -> Parser:
             "--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .safetensors"
         )
     elif command == "familiarity":
-        parser.add_argument(
-            "weights", type=Path, nargs="?", metavar="FILE", help="what `s12 pack` wrote (default: the shipped weights)"
-        )
+        parser.add_argument("weights", nargs="?", **WEIGHTS)
     elif command == "app":
         parser.add_argument("--port", type=int, default=7860, help="where it listens (default: 7860)")
-        parser.add_argument(
-            "--weights", type=Path, metavar="FILE", help="what `s12 pack` wrote (default: the weights that came along)"
-        )
+        parser.add_argument("--weights", **WEIGHTS)
     elif command == "export":
         what = parser.add_mutually_exclusive_group(required=True)
         what.add_argument("--format", choices=["onnx"], help="make one file of the network, in this format")
         what.add_argument("--space", type=Path, metavar="DIR", help="make a Hugging Face Space with the app in it")
         parser.add_argument("--out", type=Path, metavar="FILE", help="for --format: a file name that ends in .onnx")
         parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="how weights are stored")
-        parser.add_argument(
-            "--weights",
-            default="page_resnet_cifar10",
-            metavar="NAME_OR_FILE",
-            help="weights that come with the package, or a file by `s12 pack` (default: page_resnet_cifar10)",
-        )
+        parser.add_argument("--weights", **WEIGHTS)
     elif command == "results":
         parser.add_argument("--write", action="store_true", help="write book/results.md and README.md")
     return parser

@@ -109,10 +109,10 @@ def pack(options: Namespace) -> None:
 
 
 def familiarity(options: Namespace) -> None:
-    from s12lib.pretrained import WEIGHTS_DIR
+    from s12lib.pretrained import weights_path
     from s12lib.unfamiliar import write_familiarity
 
-    weights = options.weights or WEIGHTS_DIR / "page_resnet_cifar10.safetensors"
+    weights = weights_path(options.weights)
     measured = write_familiarity(weights)
     for name, kinds in measured["auroc"].items():
         print(f"{name}: " + ", ".join(f"AUROC {value:.3f} against {kind}" for kind, value in kinds.items()))
@@ -131,7 +131,7 @@ def examples(options: Namespace) -> None:
 def app(options: Namespace) -> None:
     from s12lib.app import launch
 
-    launch(options.port, options.weights or "page_resnet_cifar10")
+    launch(options.port, options.weights)
 
 
 def export(options: Namespace) -> None:
@@ -144,7 +144,8 @@ def export(options: Namespace) -> None:
         return space(options)
     if options.out is None or options.out.suffix != ".onnx":
         raise ValueError(f"--out must end in .onnx, but it is {options.out}.")
-    network, card = pretrained.find_weights(options.weights)
+    path = pretrained.weights_path(options.weights)
+    network, card = pretrained.load_weights(path), pretrained.read_card(path)
     expected = onnx.Answers.of(network, _test_split_of(card["dataset"]))
     reports = []
     with tempfile.TemporaryDirectory() as scratch:  # for the other precision, which is measured and thrown away

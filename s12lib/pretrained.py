@@ -52,7 +52,12 @@ def available() -> list[str]:
 
 def load_card(name: str = "page_resnet_cifar10") -> dict[str, Any]:
     """The card of weights that come with the package: architecture, recipe, dataset, accuracies, hash, licence."""
-    return json.loads((WEIGHTS_DIR / f"{name}.json").read_text())
+    return read_card(WEIGHTS_DIR / f"{name}.safetensors")
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card that lies beside a file of weights."""
+    return json.loads(path.with_suffix(".json").read_text())
 
 
 def load_curve(name: str = "page_resnet_cifar10") -> list[dict[str, str]]:
@@ -64,7 +69,7 @@ def load_curve(name: str = "page_resnet_cifar10") -> list[dict[str, str]]:
 def load_weights(path: Path) -> PageResNet:
     """The network from a file that ``s12 pack`` wrote, checked against the card beside it. Raises WeightsError."""
     try:
-        card = json.loads(path.with_suffix(".json").read_text())
+        card = read_card(path)
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != card["sha256"]:
             raise WeightsError(f"{path.name} is damaged: its SHA-256 is not the one on its card.")
@@ -80,16 +85,17 @@ def load_weights(path: Path) -> PageResNet:
     return network.eval()
 
 
-def find_weights(name_or_file: str) -> tuple[PageResNet, dict[str, Any]]:
-    """The network and its card, by a name that :func:`load_pretrained` takes or from a file that ``s12 pack`` wrote.
+def weights_path(name_or_file: str | Path) -> Path:
+    """The file of weights, by a name that :func:`load_pretrained` takes or as a file that ``s12 pack`` wrote.
 
-    Raises ValueError when it is neither, and WeightsError when the file is not what its card describes.
+    Raises ValueError when it is neither.
     """
-    path = WEIGHTS_DIR / f"{name_or_file}.safetensors" if name_or_file in available() else Path(name_or_file)
+    known = str(name_or_file) in available()
+    path = WEIGHTS_DIR / f"{name_or_file}.safetensors" if known else Path(name_or_file)
     if path.suffix != ".safetensors":
-        known = ", ".join(available())
-        raise ValueError(f"Weights must be one of {known}, or a file in .safetensors, but they are {name_or_file!r}.")
-    return load_weights(path), json.loads(path.with_suffix(".json").read_text())
+        names = ", ".join(available())
+        raise ValueError(f"Weights must be one of {names}, or a file in .safetensors, but they are '{name_or_file}'.")
+    return path
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from s12lib.errors import CourseError
-from s12lib.pretrained import WEIGHTS_DIR, available, find_weights
+from s12lib.pretrained import load_weights, read_card, weights_path
 
 PACKAGE = Path(__file__).parent
 CHECKOUT = PACKAGE.parent
@@ -52,23 +52,23 @@ class SpaceError(CourseError):
 
 
 def write_space(folder: Path, weights: str = "page_resnet_cifar10") -> list[str]:
-    """Make ``folder`` a Space around ``weights`` (as :func:`find_weights` takes them); returns what lies in it.
+    """Make ``folder`` a Space around ``weights`` (as :func:`weights_path` takes them); returns what lies in it.
 
     A Space that is there already is brought up to date, and its ``.git`` stays. Raises SpaceError when the folder holds
-    anything else, cannot be written, or when this is no checkout, and what ``find_weights`` raises.
+    anything else, cannot be written, or when this is no checkout, and what ``load_weights`` raises.
     """
     if folder.exists() and not is_ours_to_fill(folder):
         raise SpaceError(f"{folder} holds something else than such a Space: choose a new or an empty folder.")
-    network, card = find_weights(weights)
-    source = WEIGHTS_DIR / weights if weights in available() else Path(weights).with_suffix("")
-    pins, parameters = read_pins(), sum(parameter.numel() for parameter in network.parameters())
+    source = weights_path(weights)
+    parameters = sum(parameter.numel() for parameter in load_weights(source).parameters())
+    card, pins = read_card(source), read_pins()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as scratch:
             made = Path(scratch)
-            (made / "README.md").write_text(readme(card, source.name, parameters, pins), encoding="utf-8")
+            (made / "README.md").write_text(readme(card, source.stem, parameters, pins), encoding="utf-8")
             (made / "requirements.txt").write_text("".join(f"{pin}\n" for name in NEEDED for pin in pins[name]))
-            (made / "app.py").write_text(APP.format(weights=source.name))
+            (made / "app.py").write_text(APP.format(weights=source.stem))
             (made / ".gitattributes").write_text(
                 "".join(f"{kind} filter=lfs diff=lfs merge=lfs -text\n" for kind in BINARY)
             )
@@ -146,7 +146,7 @@ def copy_package(to: Path, weights: Path) -> None:
     shutil.copytree(PACKAGE, to, ignore=shutil.ignore_patterns("__pycache__", "weights", "*.part"))
     (to / "weights").mkdir()
     for suffix in (".safetensors", ".json", ".csv"):
-        if (file := weights.with_name(weights.name + suffix)).exists():
+        if (file := weights.with_suffix(suffix)).exists():
             shutil.copy(file, to / "weights")
 
 

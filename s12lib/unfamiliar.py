@@ -18,9 +18,8 @@ from s12lib.cifar10 import CLASSES
 from s12lib.datamodule import CIFAR10, ImageArrays, Shapes
 from s12lib.errors import CourseError
 from s12lib.familiarity import SCORES
-from s12lib.model import PageResNet
 from s12lib.pictures import to_32x32
-from s12lib.pretrained import load_weights, logits_of
+from s12lib.pretrained import load_weights, logits_of, read_card
 from s12lib.shapes import draw_shapes
 from s12lib.whole_file import write_whole
 
@@ -87,9 +86,7 @@ def write_familiarity(weights: Path, count: int = 1000) -> dict[str, Any]:
 
     ``count`` is how many unfamiliar pictures of each kind are drawn. Raises WeightsError, DataError or CourseError.
     """
-    network: PageResNet = load_weights(weights)
-    card_file = weights.with_suffix(".json")
-    card = json.loads(card_file.read_text())
+    network, card = load_weights(weights), read_card(weights)
     data = dataset_of(card)
     splits = {name: data.splits[name].images for name in ("validation", "test")}
     logits = {name: logits_of(network, images) for name, images in splits.items()}
@@ -106,5 +103,5 @@ def write_familiarity(weights: Path, count: int = 1000) -> dict[str, Any]:
     }
     measured["warned"] = {name: warned(part, measured) for name, part in (logits | kinds).items()}
     card["familiarity"] = measured
-    write_whole(card_file, (json.dumps(card, indent=2) + "\n").encode())
+    write_whole(weights.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
     return measured

@@ -213,5 +213,5 @@ def test_without_gradio_one_sentence_says_how_to_get_it(monkeypatch):
 
 
 def test_an_unknown_name_of_weights_is_refused():
-    with pytest.raises(ValueError, match="name must be one of"):
+    with pytest.raises(ValueError, match="must be one of page_resnet_cifar10, page_resnet_shapes"):
         app.build_app("resnet50")

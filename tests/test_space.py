@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from s12lib import CLASSES, load_card, load_pretrained, predict, space
 from s12lib.cli import main
 from s12lib.pictures import read_picture
+from s12lib.pretrained import WEIGHTS_DIR
 from s12lib.space import CHECKOUT, NEEDED, SpaceError, front_matter, write_space
 
 pytestmark = pytest.mark.xdist_group("space")  # one worker: the Space is made once
@@ -93,7 +94,7 @@ def test_a_fresh_clone_of_an_empty_space_is_filled(made, tmp_path):
 
 def test_weights_of_ones_own_are_what_the_space_shows(tmp_path):
     for suffix in (".safetensors", ".json"):
-        shutil.copy(space.WEIGHTS_DIR / f"page_resnet_shapes{suffix}", tmp_path / f"my best{suffix}")
+        shutil.copy(WEIGHTS_DIR / f"page_resnet_shapes{suffix}", tmp_path / f"my best{suffix}")
     write_space(tmp_path / "mine", str(tmp_path / "my best.safetensors"))
     weights = tmp_path / "mine" / "s12lib" / "weights"
     assert sorted(path.name for path in weights.iterdir()) == ["my best.json", "my best.safetensors"]
