@@ -91,13 +91,17 @@ def class_maps(model: nn.Module, images_uint8: Images) -> torch.Tensor:
     https://arxiv.org/abs/1512.04150, found such maps for a head that averages.
     """
 
-    def maps(network: Any, images: torch.Tensor) -> torch.Tensor:
-        activations = network.layer3(network.layer2(network.layer1(network.prep(images))))
-        places = activations.shape[2] * activations.shape[3]
-        weight = network.head[-1].weight * (network.logit_scale / places)
-        return torch.einsum("ck,nkhw->nchw", weight, activations)
+    return in_chunks(
+        lambda network, images: logits_and_class_maps(network, images)[1], model, checked_images(images_uint8)
+    )
 
-    return in_chunks(maps, model, checked_images(images_uint8))
+
+def logits_and_class_maps(network: Any, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits ``(N, 10)`` and class maps ``(N, 10, 4, 4)`` of normalised images ``(N, 3, 32, 32)``, in one pass."""
+    activations = network.layer3(network.layer2(network.layer1(network.prep(images))))
+    places = activations.shape[2] * activations.shape[3]
+    maps = functional.conv2d(activations, network.head[-1].weight[:, :, None, None]) * (network.logit_scale / places)
+    return network.head(activations) * network.logit_scale, maps
 
 
 def logits(model: nn.Module, images_uint8: Images) -> torch.Tensor:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from s12lib.augment import normalize
-from s12lib.datamodule import Split
 from s12lib.errors import CourseError
-from s12lib.explain import CHUNK, class_maps, float32_copy, logits
+from s12lib.explain import CHUNK, class_maps, float32_copy, logits, logits_and_class_maps
 from s12lib.shapes import draw_shapes
 from s12lib.whole_file import whole_file
 
 if TYPE_CHECKING:
     import onnx
+
+    from s12lib.datamodule import Split  # which would load Lightning
 
 OPSET = 18  # what torch's exporter writes by itself, and what every onnxruntime since 1.14 reads, on the web too
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
@@ -47,11 +47,7 @@ class PicturesIn(nn.Module):
         self.network = network
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        net = self.network
-        activations = net.layer3(net.layer2(net.layer1(net.prep(normalize(images)))))
-        places = activations.shape[2] * activations.shape[3]
-        maps = functional.conv2d(activations, net.head[-1].weight[:, :, None, None]) * (net.logit_scale / places)
-        return net.head(activations) * net.logit_scale, maps
+        return logits_and_class_maps(self.network, normalize(images))
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class Answers:
     labels: np.ndarray | None = None  # of the last pictures, the test set's
 
     @classmethod
-    def of(cls, model: nn.Module, test: Split | None = None) -> "Answers":
+    def of(cls, model: nn.Module, test: "Split | None" = None) -> "Answers":
         """Of the project's own pictures, and of a test split behind them."""
         images, labels = own_pictures(), None
         if test is not None:
@@ -79,7 +75,7 @@ def own_pictures() -> np.ndarray:
     return np.concatenate([draw_shapes(50, seed=0, split="test")[0], noise, flat])
 
 
-def export_onnx(model: nn.Module, out: Path, precision: str = "float32", test: Split | None = None) -> dict[str, Any]:
+def export_onnx(model: nn.Module, out: Path, precision: str = "float32", test: "Split | None" = None) -> dict[str, Any]:
     """Write ``model`` to ``out``, verified on the project's own pictures and on ``test`` where it is given.
 
     ``precision="float16"`` halves the file: the weights of convolutions and head are stored in float16 and turned into
