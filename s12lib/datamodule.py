@@ -95,7 +95,8 @@ class CIFAR10(ImageArrays):
     """
 
     name = "CIFAR-10"
-    classes = CLASSES
+    classes: tuple[str, ...] = CLASSES
+    class_count = 10
 
     def __init__(
         self,
@@ -109,9 +110,11 @@ class CIFAR10(ImageArrays):
         eval_batch_size: int = 1000,
     ) -> None:
         super().__init__(batch_size, crop, flip, cutout, seed, eval_batch_size)
-        if not 0 <= validation_size < 50_000 or validation_size % 10:
-            raise ValueError(f"validation_size must be a multiple of 10 below 50000, but it is {validation_size}")
-        self.path = (Path(data_dir) if data_dir else default_data_dir()) / "cifar10.npz"
+        if not 0 <= validation_size < 50_000 or validation_size % self.class_count:
+            raise ValueError(
+                f"validation_size must be a multiple of {self.class_count} below 50000, but it is {validation_size}"
+            )
+        self.folder = Path(data_dir) if data_dir else default_data_dir()
         self.validation_size = validation_size
 
     @property
@@ -121,16 +124,22 @@ class CIFAR10(ImageArrays):
     def setup(self, stage: str | None = None) -> None:
         if self.splits:
             return
-        if not self.path.exists():
-            raise DataError(f"{self.path} is not there: run `s12 data`, or use `--data Shapes`.")
-        arrays = {name: torch.from_numpy(array) for name, array in read_cifar10(self.path).items()}
-        images, labels = arrays["train_images"], arrays["train_labels"].long()
-        held_out = last_of_each_class(labels, self.validation_size // 10)
+        (images, labels, _), test = self.read()
+        held_out = last_of_each_class(labels, self.validation_size // self.class_count)
         self.splits = {
             "train": Split(images[~held_out], labels[~held_out]),
             "validation": Split(images[held_out], labels[held_out]),
-            "test": Split(arrays["test_images"], arrays["test_labels"].long()),
+            "test": test,
         }
+
+    def read(self) -> tuple[Split, Split]:
+        """The whole training set and the test set, as they were published."""
+        path = self.folder / "cifar10.npz"
+        if not path.exists():
+            raise DataError(f"{path} is not there: run `s12 data`, or use `--data Shapes`.")
+        arrays = {name: torch.from_numpy(array) for name, array in read_cifar10(path).items()}
+        train, test = (Split(arrays[f"{name}_images"], arrays[f"{name}_labels"].long()) for name in ("train", "test"))
+        return train, test
 
 
 class Shapes(ImageArrays):

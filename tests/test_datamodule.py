@@ -105,8 +105,8 @@ def test_a_damaged_file_is_refused(tmp_path):
 
 def test_the_data_are_looked_for_in_s12_data_dir(monkeypatch, tmp_path):
     monkeypatch.setenv("S12_DATA_DIR", str(tmp_path))
-    assert CIFAR10().path == tmp_path / "cifar10.npz"
-    assert CIFAR10("elsewhere").path == Path("elsewhere/cifar10.npz")
+    assert CIFAR10().folder == tmp_path
+    assert CIFAR10("elsewhere").folder == Path("elsewhere")
 
 
 @pytest.mark.parametrize("size", [-10, 5, 4999, 50_000])
