@@ -18,6 +18,7 @@ from tqdm import tqdm
 from s12lib.checkpoints import read_checkpoint
 from s12lib.datamodule import fingerprint
 from s12lib.errors import CourseError
+from s12lib.whole_file import whole_file
 
 
 class TrainingDiverged(CourseError):
@@ -28,12 +29,9 @@ class SafeCheckpointIO(TorchCheckpointIO):
     """Checkpoints that are whole or not there at all, and that are read without running any code in them."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        partial = Path(f"{path}.part")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
+        with whole_file(Path(path)) as partial, open(partial, "wb") as file:
             torch.save(checkpoint, file)
             os.fsync(file.fileno())
-        os.replace(partial, path)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         return read_checkpoint(path)
@@ -75,13 +73,10 @@ class CSVLog(Logger):
         if not self.rows:  # Lightning saves before a resume has read the rows of the attempt before
             return
         columns = dict.fromkeys(key for row in self.rows.values() for key in row)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".part")
-        with open(partial, "w", newline="") as file:
+        with whole_file(self.path) as partial, open(partial, "w", newline="") as file:
             writer = csv.DictWriter(file, list(columns), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows[step] for step in sorted(self.rows))
-        os.replace(partial, self.path)
 
 
 class RunRecord(Callback):
@@ -196,3 +191,6 @@ class RunBar(ProgressBar):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.bar is not None:
             self.bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.on_train_end(trainer, pl_module)  # so that what is said of the fault begins on a line of its own

@@ -30,6 +30,7 @@ EXPECTED_WARNINGS = (
     "You're using the WeightAveraging callback, but loading a checkpoint outside",
     "The number of training batches .* is smaller than the logging interval",
     "Detected pickle protocol",
+    "Total length of `list` across ranks is zero",
     ".*LeafSpec",
 )
 """What Lightning warns of and this command does on purpose, or cannot help."""
