@@ -6,7 +6,7 @@ hand: it takes the first picture of each class, and the mistakes that the networ
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import files
 
 import numpy as np
@@ -82,7 +82,7 @@ def write_examples() -> str:
 def _measured(expert: Expert, example: Example) -> Example:
     (answer,) = expert.answers([example.file], np.stack([read_picture(example.path)]), DEFAULTS)
     best, probability = answer.top[0]
-    return Example(example.file, example.shows, example.truth, example.source, best, probability, answer.familiar)
+    return replace(example, answer=best, probability=probability, familiar=answer.familiar)
 
 
 def _test_pictures(images: np.ndarray, labels: np.ndarray, indices: Sequence[int]) -> Iterator[Example]:

@@ -4,7 +4,6 @@ import base64
 import io
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -57,10 +56,10 @@ CSS = """
 
 
 def png_address(pixels: np.ndarray) -> str:
-    """``(H, W, 3)`` uint8 RGB → the picture as a data address, so that nothing else need be fetched."""
+    """``(H, W, 3)`` uint8 RGB → the picture as a data address."""
     with io.BytesIO() as file:
         Image.fromarray(pixels).save(file, "PNG", optimize=True)
-        return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+        return data_address(file.getvalue())
 
 
 def with_heat(image: np.ndarray, heat: np.ndarray, opacity: float, side: int = SIDE) -> np.ndarray:
@@ -107,16 +106,16 @@ def _card(answer: Answer, settings: Settings) -> str:
 def mistakes_html(mistakes: Sequence[Mistake], with_heat: bool) -> str:
     """The figures of mistakes, each with its caption and its text for who cannot see it."""
     figures = "".join(
-        f'<figure><img src="{file_address(FOLDER / (m.heatmaps if with_heat else m.picture))}" '
+        f'<figure><img src="{data_address((FOLDER / (m.heatmaps if with_heat else m.picture)).read_bytes())}" '
         f'alt="{escape(m.alt(with_heat))}"><figcaption>{escape(m.told)}</figcaption></figure>'
         for m in mistakes
     )
     return f'<div class="mistakes">{figures}</div>'
 
 
-def file_address(path: Path) -> str:
-    """A PNG file as a data address."""
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def data_address(png: bytes) -> str:
+    """A PNG as a data address, so that nothing else need be fetched."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _figure(image: np.ndarray, words: str) -> str:
