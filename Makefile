@@ -98,12 +98,12 @@ bench: $(READY) ## measure how fast things are, on this machine
 
 # ---- using it --------------------------------------------------------------------------------------------------------
 
-train: $(READY) ## train the recipe `fast` on CIFAR-10, or on Shapes where CIFAR-10 is not to be had
+train: $(READY) ## train the recipe `fast` on CIFAR-10, or `shapes` where it is not to be had; again goes on
 	@if $(BIN)/s12 data; then \
-	  $(BIN)/s12 fit --config recipes/fast.yaml; \
+	  $(BIN)/s12 fit --config recipes/fast.yaml --ckpt_path last; \
 	else \
 	  echo "CIFAR-10 is not to be had here: training on Shapes, the drawn pictures, instead. The accuracy will not be CIFAR-10's."; \
-	  $(BIN)/s12 fit --config recipes/fast.yaml --data Shapes; \
+	  $(BIN)/s12 fit --config recipes/shapes.yaml --ckpt_path last; \
 	fi
 
 app: $(READY) ## open the app on http://127.0.0.1:7860 (PORT=... for another port)

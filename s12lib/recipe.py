@@ -1,5 +1,6 @@
 """`s12 fit|validate|test`: a recipe, resolved by LightningCLI, run in one fixed directory."""
 
+import itertools
 import logging
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelChec
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.tensorboard import _TENSORBOARD_AVAILABLE
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
 from s12lib import provenance, results
 from s12lib.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged
@@ -157,13 +158,17 @@ class RecipeCLI(LightningCLI):
         if subcommand != "fit" and not kwargs.get("ckpt_path"):
             raise CheckpointError(f"Say which weights to {subcommand}: `--ckpt_path last` or `--ckpt_path FILE`.")
         if subcommand == "fit" and kwargs.get("ckpt_path"):
-            self.refuse_another_recipe(kwargs["ckpt_path"])
+            self.refuse_another_run(kwargs["ckpt_path"])
+        elif subcommand == "fit" and (self.run_dir / "last.ckpt").exists():
+            put_aside(self.run_dir)
         return kwargs
 
-    def refuse_another_recipe(self, checkpoint_path: str) -> None:
+    def refuse_another_run(self, checkpoint_path: str) -> None:
         """A run goes on as it was begun: the checkpoint brings its optimiser, whatever the recipe says now."""
+        self.datamodule.setup("fit")
         begun, now = read_checkpoint(checkpoint_path).get("run") or {}, self.facts()
-        for field in ("recipe_hash", "seed", "dataset"):
+        now["train_fingerprint"] = fingerprint(self.datamodule.splits["train"])
+        for field in ("recipe_hash", "seed", "dataset", "train_fingerprint"):
             if field in begun and begun[field] != now[field]:
                 raise CheckpointError(
                     f"{checkpoint_path} was begun with another {field.replace('_', ' ')} ({begun[field]}, and now "
@@ -202,6 +207,14 @@ class RecipeCLI(LightningCLI):
             )
 
 
+@rank_zero_only
+def put_aside(run_dir: Path) -> None:
+    """Give an earlier run's folder another name, so that a new run overwrites nothing."""
+    number = next(k for k in itertools.count(1) if not run_dir.with_name(f"{run_dir.name}-earlier{k}").exists())
+    aside = run_dir.rename(run_dir.with_name(f"{run_dir.name}-earlier{number}"))
+    print(f"The run that was in {run_dir} is now in {aside}; with `--ckpt_path last` it would have gone on.")
+
+
 def expect_warnings() -> None:
     """Keep Lightning from warning of what this command does on purpose."""
     logging.getLogger("pytorch_lightning.callbacks.weight_averaging").setLevel(logging.ERROR)
@@ -212,4 +225,5 @@ def expect_warnings() -> None:
 def run(args: list[str]) -> None:
     """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments."""
     expect_warnings()
+    provenance.exact_float32()
     RecipeCLI(args)

@@ -21,6 +21,7 @@ from s12lib.cam_methods import METHODS
 from s12lib.cli import LIGHTNING, OTHERS, main
 from s12lib.explain import LAYERS
 from s12lib.pictures import read_picture
+from s12lib.shapes import draw_shapes
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -149,6 +150,21 @@ def test_a_run_goes_on_only_as_it_was_begun(trained, capsys):
     seed = ["--seed_everything", "1", "--run_dir", "runs/smoke-seed0"]
     assert "another seed" in refusal(["fit", *trained, *seed], capsys)
     assert "another recipe hash" in refusal(["fit", *trained, "--trainer.limit_train_batches", "1"], capsys)
+
+
+def test_a_run_does_not_go_on_over_other_pictures_of_the_same_name(trained, capsys, monkeypatch):
+    monkeypatch.setattr("s12lib.datamodule.draw_shapes", lambda size, seed, split: draw_shapes(size, 1, split))
+    assert "another train fingerprint" in refusal(["fit", *trained], capsys)
+
+
+def test_a_new_run_puts_an_earlier_one_aside(trained, capsys):
+    before = Path("runs/smoke-seed0/last.ckpt").read_bytes()
+    main(["fit", "--config", SMOKE, *SMALL, "--model.lr", "0.123"])
+    assert "runs/smoke-seed0-earlier1" in capsys.readouterr().out
+    assert Path("runs/smoke-seed0-earlier1/last.ckpt").read_bytes() == before
+    assert Path("runs/smoke-seed0/last.ckpt").read_bytes() != before
+    main(["fit", *trained, "--model.lr", "0.123"])
+    assert {path.name for path in Path("runs").iterdir()} == {"smoke-seed0", "smoke-seed0-earlier1"}
 
 
 def test_a_test_is_of_the_whole_test_set_and_by_the_data_of_the_run(trained, capsys):
