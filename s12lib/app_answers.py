@@ -89,7 +89,7 @@ class Expert:
         self.network = load_weights(path).requires_grad_(False)
         self.card = read_card(path)
         numbered = tuple(f"class {label}" for label in range(self.card["architecture"]["arguments"]["num_classes"]))
-        self.classes = CLASS_NAMES.get(self.card["dataset"], numbered)
+        self.classes = tuple(self.card.get("classes") or CLASS_NAMES.get(self.card["dataset"], numbered))
         self.familiarity = Familiarity.from_card(self.card)
 
     def settings(self, top: object, layer: object, method: object, target: object, opacity: object) -> Settings:

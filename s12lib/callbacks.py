@@ -84,15 +84,22 @@ class RunRecord(Callback):
 
     def __init__(self, facts: dict[str, Any], log: CSVLog) -> None:
         self.facts, self.csv = facts, log
-        self.seconds, self.images, self.start = 0.0, 0, 0.0
+        self.seconds, self.images, self.start, self.paused = 0.0, 0, 0.0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.csv.resume_at(trainer.global_step)
         images = trainer.datamodule.splits["train"]  # type: ignore[attr-defined]
         self.facts |= {"train_images": len(images.labels), "train_fingerprint": fingerprint(images)}
+        self.facts["classes"] = list(trainer.datamodule.classes)  # type: ignore[attr-defined]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.start = time.monotonic()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.paused = time.monotonic()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.start += time.monotonic() - self.paused  # it comes before the epoch's end, and is no training
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         loader: Any = trainer.train_dataloader

@@ -129,7 +129,7 @@ def logits_of(
     outputs = []
     with evaluating(model):
         for part in images.split(chunk):
-            batch = normalize(part).to(parameter.device, parameter.dtype)
+            batch = normalize(part.to(parameter.device)).to(parameter.dtype)
             outputs.append(model(batch.flip(-1) if mirrored else batch).float().cpu())
     return torch.cat(outputs)
 
@@ -190,6 +190,7 @@ def pack(checkpoint_path: Path, out: Path, test: "Split | None" = None) -> dict[
         "name": out.stem,
         "architecture": {"class": "s12lib.PageResNet", "arguments": arguments, "parameters": count},
         **{key: run[key] for key in ("recipe", "recipe_hash", "seed", "dataset", "train_images", "train_fingerprint")},
+        "classes": run.get("classes"),
         "epochs": run["epochs_trained"],
         "commit": run["commit"],
         "test_accuracy": None,

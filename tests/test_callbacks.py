@@ -19,6 +19,7 @@ from s12lib.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWh
 from s12lib.checkpoints import CheckpointError, read_checkpoint
 from s12lib.classifier import NETWORKS, Classifier
 from s12lib.datamodule import fingerprint
+from s12lib.shapes import SHAPE_CLASSES
 
 STEPS = 6  # an epoch of the shapes fixture, in batches of 16
 
@@ -245,9 +246,10 @@ def test_a_checkpoint_says_how_its_run_went_over_all_attempts(
     expected = facts | {
         "train_images": 96,
         "train_fingerprint": fingerprint(shapes_splits["train"]),
+        "classes": list(SHAPE_CLASSES),
         "epochs_trained": 2,
-        "train_seconds": 20,
-        "images_per_second": 9.6,
+        "train_seconds": 40,  # in each epoch ten before the validation, whose ten do not count, and ten after it
+        "images_per_second": 4.8,
     }
     assert read_checkpoint(tmp_path / "last.ckpt")["run"] == expected
     trainer.save_checkpoint(tmp_path / "after.ckpt")
@@ -257,9 +259,9 @@ def test_a_checkpoint_says_how_its_run_went_over_all_attempts(
     trainer = trainer_of(quiet_trainer, tmp_path, RunRecord(dict(facts), log), log=log, max_epochs=3)
     trainer.fit(Classifier(tiny_network, lr=0.1), datamodule=shapes(), ckpt_path=str(tmp_path / "last.ckpt"))
     run = read_checkpoint(tmp_path / "last.ckpt")["run"]
-    assert (run["epochs_trained"], run["train_seconds"], run["images_per_second"]) == (3, 30, 9.6)
+    assert (run["epochs_trained"], run["train_seconds"], run["images_per_second"]) == (3, 60, 4.8)
     seconds = [(int(row["step"]), float(row["seconds"])) for row in rows_of(tmp_path / "metrics.csv") if row["seconds"]]
-    assert seconds == [(STEPS - 1, 10), (2 * STEPS - 1, 20), (3 * STEPS - 1, 30)]
+    assert seconds == [(STEPS - 1, 20), (2 * STEPS - 1, 40), (3 * STEPS - 1, 60)]
 
 
 def test_the_log_of_a_run_has_every_metric_in_rows_that_a_resume_keeps(tiny_network, shapes, quiet_trainer, tmp_path):
@@ -408,6 +410,23 @@ def test_the_bar_does_not_ask_the_other_devices_for_their_metrics(monkeypatch, t
     bar.on_train_start(trainer, model)
     bar.on_train_batch_end(trainer, model, {"loss": torch.tensor(1.0)}, None, 0)
     assert "accuracy=75.0%" in bar.bar.postfix
+
+
+def test_the_time_of_validation_is_no_training_time(monkeypatch):
+    now = iter([0.0, 10.0, 70.0, 75.0])  # the epoch begins; validation begins and ends; the epoch ends
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(monotonic=lambda: next(now)))
+
+    class Loader(list):
+        sampler = SimpleNamespace(batch_size=10, world_size=1)
+
+    trainer = SimpleNamespace(train_dataloader=Loader(range(3)))
+    logged: dict = {}
+    record, module = RunRecord({}, None), SimpleNamespace(log_dict=logged.update)
+    for hook in (
+        record.on_train_epoch_start, record.on_validation_start, record.on_validation_end, record.on_train_epoch_end
+    ):  # fmt: skip
+        hook(trainer, module)
+    assert logged == {"seconds": 15.0, "images_per_second": 2.0}
 
 
 def test_a_disabled_bar_prints_nothing(tiny_network, shapes, quiet_trainer, capsys):

@@ -13,6 +13,7 @@ from torch import nn
 
 import s12lib
 from s12lib import results
+from s12lib.app_answers import Expert
 from s12lib.augment import normalize
 from s12lib.checkpoints import CheckpointError
 from s12lib.datamodule import CIFAR10, Shapes
@@ -71,6 +72,16 @@ def test_the_card_holds_the_accuracy_of_the_saved_file(checkpoint, tmp_path):
     card = pack(checkpoint[0], out, data.splits["test"])
     remeasured = measure(load_weights(out), data.splits["test"].images, data.splits["test"].labels)
     assert (card["test_accuracy"], card["test_accuracy_tta"]) == tuple(remeasured.values())
+
+
+def test_the_card_knows_the_classes_and_the_app_names_them(checkpoint, tmp_path):
+    out, classes = tmp_path / "packed.safetensors", [f"beetle {k}" for k in range(10)]
+    content = torch.load(checkpoint[0], weights_only=True)
+    assert pack(checkpoint[0], out)["classes"] is None, "a run of before the classes were noted"
+    content["run"] |= {"classes": classes, "dataset": "beetles"}
+    torch.save(content, checkpoint[0])
+    assert pack(checkpoint[0], out)["classes"] == classes
+    assert Expert(out).classes == tuple(classes)
 
 
 def test_weights_of_another_network_are_not_packed(checkpoint, tmp_path):
