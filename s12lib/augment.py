@@ -30,13 +30,12 @@ def normalize(images_uint8: np.ndarray | torch.Tensor) -> torch.Tensor:
         images = images[None]
     if images.ndim != 4 or images.shape[1:] != (32, 32, 3):
         raise ValueError(f"images must have shape (N, 32, 32, 3), but theirs is {tuple(images.shape)}")
-    mean = torch.tensor(MEAN, device=images.device) * 255
-    std = torch.tensor(STD, device=images.device) * 255
+    mean, std = ((torch.tensor(x) * 255).to(images.device, non_blocking=True) for x in (MEAN, STD))
     return ((images.float() - mean) / std).permute(0, 3, 1, 2)
 
 
 def generator_for(*key: int) -> torch.Generator:
-    """A CPU generator of its own for each key, such as (seed, epoch)."""
+    """A CPU generator for a key such as (seed, epoch); keys that differ only by zeros at their end share one."""
     state = np.random.SeedSequence(key).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
@@ -104,8 +103,8 @@ class Augmentation:
 class EpochSampler:
     """Which images make which batch: a new order each epoch, shared out over the ranks of a distributed run.
 
-    Training (``augmented``): every rank gets equally many full batches, no image twice in an epoch; the remainder,
-    other images each time, is left out. Evaluation: every image once, in order, in equally many batches a rank.
+    In training every rank gets equally many full batches, no image twice in an epoch; the remainder,
+    other images each time, is left out. In evaluation every image comes once, in order, in equally many batches a rank.
     Lightning calls ``set_epoch``, also after a resume.
     """
 
@@ -140,7 +139,7 @@ class BatchLoader:
     """Yields finished batches from uint8 arrays: ``images (B, 3, 32, 32)`` normalised float32, ``labels (B,)`` int64.
 
     With an ``augmentation`` it is a training loader (shuffled, full batches only), without one it goes through all
-    images in order. The arrays may lie on a GPU; the batches are then made there.
+    images in order. The arrays may lie on a GPU; the batches are then made there, and the CPU waits for none of them.
     """
 
     batch_sampler = None  # Lightning looks for it beside ``sampler``, as on a DataLoader
@@ -165,13 +164,13 @@ class BatchLoader:
         device = self.images.device
         if self.augmentation is None:
             for index in self.sampler:
-                index = index.to(device)
+                index = index.to(device, non_blocking=True)
                 yield normalize(self.images[index]), self.labels[index]
             return
-        epoch = self.sampler.epoch
-        shift, flip, corner = (x.to(device) for x in self.augmentation.draw(len(self.images), self.seed, epoch))
+        drawn = self.augmentation.draw(len(self.images), self.seed, self.sampler.epoch)
+        shift, flip, corner = (x.to(device, non_blocking=True) for x in drawn)
         for index in self.sampler:
-            index = index.to(device)
+            index = index.to(device, non_blocking=True)
             images = normalize(crop_and_flip(self.images[index], shift[index], flip[index]))
             if self.augmentation.cutout:
                 images = cutout(images, corner[index], self.augmentation.cutout)

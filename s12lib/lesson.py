@@ -11,6 +11,7 @@ import torch
 
 from s12lib.cifar10 import DataError, prepare_cifar10
 from s12lib.datamodule import CIFAR10, ImageArrays, Shapes
+from s12lib.provenance import exact_float32
 
 NO_CIFAR10 = """\
 ┌──────────────────────────────────────────────────────────────────────┐
@@ -47,6 +48,7 @@ def begin() -> Course:
     for package in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(package).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+    exact_float32()
     data = open_dataset(smoke)
     counts = ", ".join(f"{len(split.labels):,} {name}" for name, split in data.splits.items())
     print(f"The data: {data.name}. Pictures: {counts}.")

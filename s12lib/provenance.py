@@ -35,6 +35,12 @@ def on_gpu(accelerator: str = "auto") -> bool:
     return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 
+def exact_float32() -> None:
+    """Have an NVIDIA GPU convolve float32 numbers as they are; by itself cuDNN rounds them to TF32's ten bits."""
+    if torch.cuda.is_available():
+        torch.backends.cudnn.allow_tf32 = False
+
+
 def best_precision(accelerator: str = "auto") -> str:
     """bf16 on recent GPUs and on CPUs that compute it, fp16 on older GPUs, else float32 (never fp16 on a CPU)."""
     if on_gpu(accelerator):
@@ -47,6 +53,8 @@ def hardware(accelerator: str = "auto") -> str:
     """The machine in words: the GPU's name, or the CPU's and its number of threads."""
     if on_gpu(accelerator):
         return torch.cuda.get_device_name()
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return f"{platform.processor() or platform.machine()}, Metal"
     name = cpu_capabilities().get("cpu_name") or platform.processor() or platform.machine()
     return f"{name}, {torch.get_num_threads()} threads"
 
