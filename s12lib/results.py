@@ -89,13 +89,14 @@ def table(folder: Path = Path("results")) -> str:
     results = [read(path) for path in sorted(folder.glob("*.json"))]
     groups = defaultdict(list)
     for result in filter(is_measured, results):
-        groups[result["recipe"], result["recipe_hash"], result["dataset"]].append(result)
+        test_set = result["dataset"], result.get("test_fingerprint", "")
+        groups[result["recipe"], result["recipe_hash"], test_set].append(result)
     lines = [*HEAD, *OTHERS]
-    for (recipe, fingerprint, dataset), runs in sorted(groups.items()):
+    for (recipe, recipe_hash, (dataset, _)), runs in sorted(groups.items()):
         plain, tta = (spread([run[key] for run in runs]) for key in ("test_accuracy", "test_accuracy_tta"))
         train = spread([run["train_accuracy"] for run in runs])
         epochs = runs[0]["config"]["max_epochs"]
-        source = f"`results/{recipe}-*.json`, recipe {fingerprint}"
+        source = f"`results/{recipe}-*.json`, recipe {recipe_hash}"
         lines.append(f"| **{recipe}** | {dataset} | {epochs} | {len(runs)} | {plain} | {tta} | {train} | {source} |")
     looks = sum(len(result["looks"]) for result in results)
     return "\n".join(lines) + (
