@@ -1,7 +1,7 @@
 """The LightningModule around any network: loss, optimiser, schedule, averaging and metrics.
 
 Every lever of the recipes is a named field that can be switched off. Most come from D. C. Page, "How to Train Your
-ResNet" (2018/19), parts 5 to 8; what each is worth here stands in ``book/results.md``.
+ResNet" (2018/19), parts 5 to 8; what each is worth here is asked in ``book/results.md``.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {"page_resnet": PageResNet}
 
 
 def one_cycle(epoch: float, epochs: int, warmup: float, final_epochs: float, final_lr: float) -> float:
-    """The learning rate as a fraction of its peak, at a fractional epoch (Page, part 8; after Smith, 2018).
+    """The learning rate as a fraction of its peak, at a fractional epoch (Page, part 8; after Smith and Topin, 2017).
 
     Straight lines: from 0 up to 1 at ``warmup * epochs``, down to ``final_lr`` at ``epochs - final_epochs``, then flat.
     """
@@ -41,11 +41,6 @@ def whitening_matrix(images: torch.Tensor, eps: float = 1e-2) -> torch.Tensor:
     patches = F.unfold(images, kernel_size=3).transpose(1, 2).reshape(-1, 27)
     variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
     return (variance + eps).rsqrt()[:, None] * directions.T
-
-
-def flip_tta(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Logits averaged over the images and their mirror images: test-time augmentation."""
-    return (network(images) + network(images.flip(-1))) / 2
 
 
 class Classifier(pl.LightningModule):
@@ -91,6 +86,9 @@ class Classifier(pl.LightningModule):
         for name, value in shares.items():
             if not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, but it is {value}")
+        for name, value in (("weight_decay", weight_decay), ("final_epochs", final_epochs), ("final_lr", final_lr)):
+            if not value >= 0:
+                raise ValueError(f"{name} must not be negative, but it is {value}")
         self.save_hyperparameters()
         self.network = NETWORKS[network](num_classes, logit_scale).to(memory_format=torch.channels_last)
         self.register_buffer("whitening", torch.eye(27))
@@ -116,6 +114,8 @@ class Classifier(pl.LightningModule):
         if classes and len(classes) != count:
             raise ValueError(f"num_classes must be {len(classes)}, as {data.name} has, but it is {count}")
         if stage == "fit" and self.hparams["whiten"]:
+            if data is None:
+                raise ValueError("whiten needs a datamodule to look at: fit with one, or set whiten to false")
             self.whiten_first_convolution(data.splits["train"].images[:2000])
 
     def whiten_first_convolution(self, images_uint8: torch.Tensor) -> None:
@@ -172,7 +172,7 @@ class Classifier(pl.LightningModule):
     def _evaluate(self, batch: tuple[torch.Tensor, torch.Tensor], stage: str) -> None:
         images, labels = batch
         if len(labels):  # of several devices, one may have a batch less: it gets an empty one
-            logits, mirrored = self.network(images), self.network(images.flip(-1))
+            logits, mirrored = self.network(images).float(), self.network(images.flip(-1)).float()
             self.eval_loss.update(F.cross_entropy(logits, labels), len(labels))
             self.accuracy.update(logits, labels)
             self.accuracy_tta.update((logits + mirrored) / 2, labels)

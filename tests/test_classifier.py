@@ -9,8 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from s12lib.augment import normalize
-from s12lib.classifier import Classifier, flip_tta, one_cycle, whitening_matrix
-from s12lib.model import PageResNet
+from s12lib.classifier import Classifier, one_cycle, whitening_matrix
 
 STEPS = 12  # two epochs of six batches
 
@@ -227,18 +226,6 @@ def test_without_averaging_a_run_ends_with_its_last_weights(run):
 # ---- evaluation ------------------------------------------------------------------------------------------------------
 
 
-def test_flip_tta_is_the_mean_of_two_passes():
-    torch.manual_seed(0)
-    network = PageResNet().eval()
-    images = torch.randn(2, 3, 32, 32)
-    mirrored = torch.tensor(images.numpy()[:, :, :, ::-1].copy())
-    with torch.no_grad():
-        logits, both = network(images), flip_tta(network, images)
-        torch.testing.assert_close(both, (logits + network(mirrored)) / 2)
-        torch.testing.assert_close(both, flip_tta(network, mirrored))
-    assert not torch.allclose(both, logits), "the mirror images must matter"
-
-
 @pytest.mark.parametrize("stage", ["test", "validation"])
 def test_evaluation_reports_loss_and_accuracy_with_and_without_tta(stage, tiny_network, shapes, quiet_trainer):
     torch.manual_seed(2)
@@ -246,7 +233,10 @@ def test_evaluation_reports_loss_and_accuracy_with_and_without_tta(stage, tiny_n
     split = data.splits[stage]
     images = normalize(split.images)
     with torch.no_grad():
-        logits, both = classifier.eval()(images), flip_tta(classifier.network, images)
+        mirrored = torch.tensor(images.numpy()[:, :, :, ::-1].copy())
+        logits = classifier.eval()(images)
+        both = (logits + classifier(mirrored)) / 2
+    assert not torch.allclose(both, logits), "the mirror images must matter"
     trainer = quiet_trainer()
     evaluate = trainer.test if stage == "test" else trainer.validate
     [metrics] = evaluate(classifier, datamodule=data, verbose=False)
@@ -309,6 +299,8 @@ def test_a_checkpoint_loads_with_weights_only(tiny_network, shapes, quiet_traine
         ({"lr": float("nan")}, "lr must be positive, but it is nan"),
         ({"bias_lr_multiplier": 0.0}, "bias_lr_multiplier must be positive, but it is 0.0"),
         ({"ema_every": 0}, "ema_every must be positive, but it is 0"),
+        ({"final_epochs": -1.0}, "final_epochs must not be negative, but it is -1.0"),
+        ({"final_lr": float("nan")}, "final_lr must not be negative, but it is nan"),
         ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1, but it is 1.0"),
         ({"momentum": -0.1}, "momentum must be at least 0 and below 1, but it is -0.1"),
         ({"warmup": 1.5}, "warmup must be at least 0 and below 1, but it is 1.5"),
