@@ -200,7 +200,9 @@ def learning_curves(rows: Sequence[Mapping[str, str]], title: str, dataset: str)
     }
     curves: dict[str, dict[str, Curve]] = {}
     for ylabel, columns in panels.items():
-        given = {c: [(float(row["step"]), float(row[c])) for row in rows if row.get(c)] for c in columns}
+        given = {
+            c: [(float(row["step"]), float(row[c])) for row in rows if row.get(c) not in (None, "")] for c in columns
+        }
         names = {c: c.replace("validation_accuracy_tta", "validation, flip TTA").split("_")[0] for c in columns}
         names["lr-SGD/pg1"] = "its"
         curves[ylabel] = {names[c]: ([x for x, _ in v], [y for _, y in v]) for c, v in given.items() if v}

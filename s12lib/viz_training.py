@@ -26,7 +26,12 @@ def lr_sweep(
     styles = ("--", "-.", ":")
     for k, (name, lr) in enumerate(sorted(marks.items(), key=lambda mark: mark[1])):
         axes.axvline(lr, color=("#009E73", "#D55E00", INK)[k % 3], linestyle=styles[k % 3], label=f"{name}: {lr:.2g}")
-    axes.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0.9 * min(losses), 1.3 * losses[0]))
+    axes.set(
+        xscale="log",
+        xlabel="learning rate",
+        ylabel="loss",
+        ylim=(0.95 * min(losses), min(1.3 * losses[0], 1.05 * max(losses))),
+    )
     axes.legend(loc="lower left")
     told = "; ".join(f"{name} at {lr:.2g}" for name, lr in marks.items()) or "nothing is marked"
     ends = f"The loss goes from {losses[0]:.3g} at {lrs[0]:.2g} to {losses[-1]:.3g} at {lrs[-1]:.2g}"
