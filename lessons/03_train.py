@@ -82,6 +82,9 @@ for name, probability in {"knows nothing": 0.1, "fairly sure": 0.9, "sure": 0.99
 # It is ln 10. Remember that number: a run whose first loss is far from it has a mistake in it, and has it before the
 # first step.
 #
+# `F.cross_entropy` takes *logits* and does the softmax itself; hence the `.log()` above, which its softmax undoes. Hand
+# it probabilities, and nothing crashes: there are two softmaxes now, and the loss can never fall below 1.46.
+#
 # To bring the loss to 0, a network would have to become infinitely sure. **Label smoothing** stops it: the target
 # gives most to the label, and spreads a share, our 0.2, evenly over *all* ten classes, the right one included.
 
@@ -132,14 +135,14 @@ for sure in (0.5, 0.82, 0.99, 0.9999):
     print(f"{sure:.2%} for the right class: plain {plain:.3f}, smoothed {smooth:.3f}")
 
 # %% [markdown]
-# With smoothing the loss is lowest at 82%, and it rises again beyond: being too sure costs. And it never comes near
-# 0. Whoever looks at the curve of a smoothed loss and waits for 0 waits in vain.
+# With smoothing the loss is lowest at 82%, the target itself: 0.8, and a tenth of 0.2. Beyond, it rises again: being
+# too sure costs. And even at its lowest it is far from 0.
 
 # %% [markdown]
 # ## 2. Lightning, and what it does for you
 #
 # A `LightningModule` holds what is particular about your training: the network, what happens in one step, and which
-# optimiser. This is a whole one.
+# optimiser, here SGD with **momentum**, which keeps a share of the last step in the next. This is a whole one.
 
 # %%
 import pytorch_lightning as pl
@@ -161,8 +164,9 @@ class PlainClassifier(pl.LightningModule):
 
 
 # %% [markdown]
-# The `Trainer` does the rest: the loop, the devices, the precision, checkpoints, logs. What it does at its heart is
-# three lines, and you should have written them once.
+# The `Trainer` does the rest: the loop, the devices, the precision, checkpoints, logs; and around each validation
+# `eval()`, no gradients, and `train()` again, which those who loop by hand forget (lesson 02). What it does at its
+# heart is three lines, and you should have written them once.
 #
 # **Predict first.** Train the same network by these three lines and by the Trainer. Will the weights be nearly the
 # same, or the same?
@@ -210,8 +214,8 @@ print("the same, bit for bit:", all(torch.equal(a, b) for a, b in pairs))
 #
 # `s12lib.Classifier` is this module grown up: a schedule, averaged weights, metrics, and a few levers from Page's
 # posts, each of them a field that can be switched off. (`bias_lr_multiplier` lets BatchNorm's biases learn faster,
-# and `whiten` starts the first convolution from patches without correlation. What each is worth stands in the
-# [results](../book/results.md).) From here on, that is what you train.
+# and `whiten` starts the first convolution from patches without correlation. What each is worth is asked in the
+# [results](../book/results.md), by switching it off.) From here on, that is what you train.
 
 # %% [markdown]
 # ## 3. The learning rate
@@ -287,8 +291,11 @@ viz.show(lr_sweep(lrs.tolist(), losses.tolist(), tuple(x.tolist() for x in curve
 
 # %% [markdown]
 # On the left the steps are too small for anything to happen. In the middle the loss falls. On the right the steps
-# overshoot, and it climbs. A peak for one-cycle lies between the steepest place and the lowest: at the lowest the
-# network has stopped getting better already. We take the (geometric) mean.
+# overshoot: the curve staggers back towards ln 10, and what was learned is lost. A peak for one-cycle lies between the
+# steepest place and the lowest: at the lowest the network has stopped getting better already. We take the (geometric)
+# mean. It belongs to this batch size: the recipe of section 7 peaks at 1.0, with batches eight times as large, and
+# larger batches bear larger steps (Goyal et al., 2017). Then throw the swept network away: its last steps have wrecked
+# it.
 #
 # **And when it finds nothing?** It happens: too few steps, too small batches, a network that BatchNorm keeps calm at
 # any rate. Lightning's own `lr_find` suggests `None` when, after leaving out the first ten losses and the last,
@@ -302,8 +309,8 @@ viz.show(lr_sweep(lrs.tolist(), losses.tolist(), tuple(x.tolist() for x in curve
 # ## 4. One cycle
 #
 # No single rate is best from start to end. At the start the weights are random, and large steps tear them about; at
-# the end they jump to and fro across the valley. So the rate climbs, and then falls: **one-cycle** (Smith, 2018). Page
-# draws it with straight lines.
+# the end they jump to and fro across the valley. So the rate climbs, and then falls: **one-cycle** (Smith and
+# Topin, 2017). Page draws it with straight lines.
 
 # %% [markdown]
 # ### Exercise: three straight lines
@@ -369,21 +376,24 @@ drawn = {
     "another split": [rate(step, epochs * (50_000 // batch_size)) for step in steps],
 }
 title = f"Stepped once an epoch, the rate reaches {max(drawn['once an epoch']):.0%} of its peak"
-where = f"The schedule of {epochs} epochs, {pictures:,} pictures in batches of {batch_size}: no dataset"
+where = (
+    f"The schedule of {epochs} epochs, {pictures:,} pictures in batches of {batch_size}; computed, nothing was trained"
+)
 viz.show(viz.lines({name: (steps, y) for name, y in drawn.items()}, title, where, "step", "share of the peak"))
 
 # %% [markdown]
 # Stepped once an epoch, the run is over before the warm-up is: the network crawls. Among published notebooks for this
-# very exercise, that cost one some fifteen points of accuracy. With the total of another split the rate has only just
-# reached its peak when the run ends, and it never comes down into the valley.
+# exercise, that cost one some fifteen points of accuracy. With the total of another split the rate has not even reached
+# its peak when the run ends, and it never comes down into the valley.
 #
 # Neither crashes. So plot your learning rate, in every run.
 
 # %% [markdown]
 # ### Exercise: find the bug
 #
-# *Difficulty 3 of 5, about 15 minutes.* Both of them were shipped in this function, with PyTorch's own `OneCycleLR`.
-# A run of 3 epochs has 4 training batches an epoch here. Look at what the learning rate does.
+# *Difficulty 3 of 5, about 15 minutes.* Both mistakes were shipped in this function, with PyTorch's own `OneCycleLR`
+# (it starts at 1/25 of the peak, and is a wave, no line). The run below has 3 epochs, each of 4 training and 10
+# validation batches. Look at what the learning rate does.
 
 
 # %% tags=["nbval-check-output"]
@@ -437,7 +447,8 @@ check("run_schedule", run_schedule)
 # ```
 #
 # In Lightning, say `"interval": "step"` beside the scheduler, and take the total from
-# `self.trainer.estimated_stepping_batches`: read `configure_optimizers` in `s12lib/classifier.py`.
+# `self.trainer.estimated_stepping_batches`: read `configure_optimizers` in `s12lib/classifier.py`. And `OneCycleLR`
+# moves the momentum too, between 0.85 and 0.95, whatever you gave the optimiser; `cycle_momentum=False` stops it.
 #
 # </details>
 
@@ -498,6 +509,7 @@ print(f"distance to the bottom: last weights {weights.norm():.1f}, their average
 
 # %%
 peak = (found["steepest"] * found["lowest"]) ** 0.5 if found else 0.4
+print(f"peak {peak:.2g}:", "from the sweep" if found else "A GUESS, since the sweep found nothing; see section 3")
 sizes = {"train": 256, "validation": 200} if course.smoke else {"train": 4800, "validation": 500}
 own = part_of(data, 16 if course.smoke else 64, **sizes)
 torch.manual_seed(0)
@@ -514,12 +526,15 @@ viz.show(viz.learning_curves(witness.rows, title, where))
 print(f"validation accuracy {last['validation_accuracy']:.1%}, with flip TTA {last['validation_accuracy_tta']:.1%}")
 
 # %% [markdown]
-# The loss is that of each batch, so it trembles; judge it by its trend. And its floor is not 0, as you know. The two
-# accuracies are not measured on the same network: on the training pictures it is that of the weights as they changed
-# through the epoch, on the validation pictures that of their average.
+# The loss is that of each batch, so it trembles; judge it by its trend. The two accuracies are not measured on the same
+# network: on the training pictures it is that of the weights as they changed through the epoch, on the validation
+# pictures that of their average. That is why validation may lie far below at first: after 75 steps a fifth of the
+# average ($0.98^{75}$) is still what it was at the start. So a short run needs a small decay. BatchNorm's running
+# statistics are averaged along; averaged weights with the statistics of others are a broken network.
 #
 # **TTA**, test-time augmentation, shows the network each picture and its mirror image, and averages the logits. It
-# costs twice the time and usually gains a little. With and without are two different numbers: report both, always.
+# costs twice the time and usually gains a little, after so short a run perhaps nothing. With and without are two
+# different numbers: report both, always.
 
 # %% [markdown]
 # ## 7. The real run
@@ -545,7 +560,8 @@ gap = max(abs(lr - share) for (_, lr), share in zip(recorded, wanted, strict=Tru
 print(f"{len(recorded)} recorded learning rates; your one_cycle gives the same:", gap < 1e-6)
 
 # %% [markdown]
-# That is how a schedule is tested: not by reading it, but by holding what was recorded against what was meant.
+# (The peak is 1.0, so rate and share are the same number.) That is how a schedule is tested: not by reading it, but by
+# holding what was recorded against what was meant.
 #
 # **Predict first.** The notebook that this course grew from trained this network for 24 epochs, and so did Page. How
 # far apart can two trainings of the same network be?
@@ -565,11 +581,11 @@ print(f"\nchance in the choice of 10,000 test pictures: ± {100 * chance:.2f} po
 
 # %% [markdown]
 # The layers are the same in all three rows. What differs is the schedule, the loss, the augmentation, the averaging,
-# and care. Compare plain with plain: holding one's own TTA against another's plain number is a popular way to win.
+# and care. Compare plain with plain.
 #
-# Mind what the last row is *not*. It is one run, not a mean of several, and another seed would give another number; a
-# difference smaller than the chance in the test pictures says nothing. The table of all runs, with their spread, is
-# in the [results](../book/results.md).
+# Mind what the last row is *not*. It is one run, not a mean of several, and another seed would give another number. Two
+# rows that are less than about twice that ± apart may differ by the choice of pictures alone. All runs stand in the
+# [results](../book/results.md); a last digit may differ there, since the package's weights are rounded to 16 bits.
 
 # %% [markdown]
 # ## 8. Stop, resume, repeat
@@ -615,6 +631,8 @@ for name in ("state_dict", "current_model_state", "optimizer_states", "lr_schedu
 # %% [markdown]
 # The resumed run is the same to the last bit, whatever its seed: weights, averaged weights, momentum, position in the
 # schedule, all came out of the file, and the order of the pictures follows from the seed of the *data* and the epoch.
+# (`state_dict` is the average, to be measured and shipped; `current_model_state` is what training goes on with. Confuse
+# them, and you judge another network.)
 # The prolonged run is another one, since a one-cycle over one epoch is not the first half of a one-cycle over two.
 # Decide on the epochs first.
 #
@@ -631,7 +649,7 @@ for name in ("state_dict", "current_model_state", "optimizer_states", "lr_schedu
 # %% [markdown]
 # ## 9. Precision
 #
-# Half the bits, twice the speed and more. There are two ways to have 16.
+# Half the bits, and on hardware made for it two to three times the speed. There are two ways to have 16.
 
 # %% tags=["nbval-check-output"]
 for dtype in (torch.float32, torch.bfloat16, torch.float16):
@@ -649,15 +667,15 @@ for dtype in (torch.float32, torch.bfloat16, torch.float16):
 # | an NVIDIA GPU from Ampere on (2020) | `bf16-mixed` |
 # | an older one, such as Colab's T4 | `16-mixed`: Lightning scales the loss up, so that small gradients survive |
 # | a CPU with AMX or AVX512-BF16 | `bf16-mixed` |
-# | another CPU | `32-true`: bf16 would be slower, and fp16 much slower |
+# | another CPU, or an Apple GPU | `32-true`: bf16 would be slower, and fp16 much slower |
 #
-# `s12 fit` chooses so by itself, and it stops at the first loss that is not finite, with the last good checkpoint
-# kept.
+# `s12 fit` chooses so by itself, and it stops within twenty steps of a loss that is not finite, with the last good
+# checkpoint kept.
 
 # %% [markdown]
 # ## Mistakes that people really make here
 #
-# Each of these was found in published code for this very exercise.
+# All but the last were found in published code for this very exercise.
 #
 # - **One-cycle stepped once an epoch**, or its total taken from another split. You have drawn both.
 # - **The best epoch on the test set reported.** Lesson 01 measured what that is worth. A run is judged by its last

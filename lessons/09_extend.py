@@ -28,7 +28,7 @@
 # ![Ten held-out pictures of small letters in many colours and sizes, one of each class, with the answer of a network
 # that was trained on folders of such pictures, and how sure it is.](images/09_extend.png)
 #
-# Ten classes that are in no dataset: a folder of picture files for each, all of different sizes. The network that knows
+# Ten classes of our own making: a folder of picture files for each, all of different sizes. The network that knows
 # them began as the one that knows cats and ships, and has seen each picture once.
 
 # %% [markdown]
@@ -71,7 +71,8 @@ data = course.data
 # to be different; every field that you leave out keeps its default, and `s12 fit --print_config` shows them all.
 #
 # Our recipe `shapes` trains on 8,000 drawn pictures, four times each. What is a quarter of the pictures worth, seen
-# half as often? That is a recipe, and it takes a minute.
+# half as often? Two more fields must follow: smaller batches, or there would be 30 steps in all, and an average with a
+# shorter memory. It takes a minute.
 
 # %%
 import tempfile
@@ -90,7 +91,8 @@ model:
   ema_decay: 0.95
 data:
   class_path: s12lib.Shapes
-  init_args: {{batch_size: 32, train_size: {256 if course.smoke else 2000}, validation_size: 200, test_size: 500}}
+  init_args: {{train_size: {256 if course.smoke else 2000}, validation_size: 200, test_size: 500,
+    batch_size: 32, flip: alternating}}
 """)
 print("quarter.yaml is written")
 
@@ -134,8 +136,9 @@ for field in ("recipe", "recipe_hash", "seed", "dataset", "train_images", "epoch
 print("  and of the config, for example, lr", written["config"]["model"]["lr"])
 
 # %% [markdown]
-# The **recipe's hash** is that of all its fields, but for the seed and the place where the data lie. Change a field,
-# and it is another recipe, with a row of its own. Change the seed, and it is another run of the same.
+# The digits in the file's name belong to the weights. The **recipe's hash** is that of all its fields, but for the seed
+# and the place where the data lie. Change a field, and it is another recipe, with a row of its own. Change the seed,
+# and it is another run of the same.
 #
 # `s12 results` makes the table out of all such files. In a clone of the course ours lie in `results/`; here we copy
 # them beside yours, so that the project's own stay as they are. (On Colab they are not there, and the table has only
@@ -151,12 +154,13 @@ for path in Path("../results").glob("*.json"):
 print(*s12("results"), sep="\n")
 
 # %% [markdown]
-# That row is yours. Was it eight times as many mistakes? Learning is not proportional to work: at first next to nothing
-# happens, and then a lot at once, so that a run that is cut short may have missed the best of it.
+# That row is yours. It is not eight times as many mistakes as `shapes` makes, but far more. And look at its train
+# accuracy, which is as low: even the pictures it had are not learned, so what was lacking was steps, not pictures. Two
+# epochs are not the first half of four; their one-cycle is another.
 #
 # On CIFAR-10 it goes the same way: copy `recipes/fast.yaml`, change it, train with 5,000 pictures held out
-# (`validation_size: 5000`) as long as you choose, and at the end once with 0. A row on CIFAR-10 counts only when the
-# run has seen all 50,000.
+# (`validation_size: 5000`) while you are still choosing, and at the end once with 0. A row on CIFAR-10 counts only when
+# the run has seen all 50,000.
 
 # %% [markdown]
 # ## 2. Did it help?
@@ -164,7 +168,8 @@ print(*s12("results"), sep="\n")
 # You change one thing, and the accuracy rises by half a point. Was it the change, or the seed?
 #
 # One run cannot tell. So take several of each, and to have them quickly, a network that is a hundred times cheaper. Any
-# network can be trained by its name; you register it, and recipes can say `network: small`.
+# network can be trained by its name: you register it, and recipes that run in the same Python process can say `network:
+# small`. (For `s12` in a terminal, add yours to `NETWORKS` in `s12lib/classifier.py`.)
 
 # %% tags=["nbval-check-output"]
 from s12lib.classifier import NETWORKS
@@ -187,7 +192,8 @@ NETWORKS["small"] = SmallNet
 print(f"{sum(parameter.numel() for parameter in SmallNet().parameters()):,} parameters")
 
 # %% [markdown]
-# The change: train without label smoothing. Each run gets the same pictures, and a seed of its own.
+# The change: train without label smoothing. Each seed is used twice, once with the change and once without; the
+# pictures are always the same.
 
 # %%
 import copy
@@ -231,7 +237,8 @@ for name, accuracies in runs.items():
 # ### Exercise: a difference and its error
 #
 # *Difficulty 2 of 5, about 10 minutes.* The mean of n runs is itself uncertain: its variance is that of the runs,
-# divided by n. The variances of two means add up in their difference. The root of the sum is the **standard error**.
+# divided by n. The variances of two means that have nothing to do with each other add up in their difference. The root
+# of the sum is the **standard error**.
 
 
 # %% tags=["nbval-check-output"]
@@ -266,16 +273,21 @@ check("difference", difference)
 # %%
 difference = use("difference", difference)
 gap, error = difference(runs["without"], runs["with smoothing"])
-verdict = "more than chance would do" if abs(gap) > 2 * error else "chance would do as much"
-title = f"Without smoothing: {100 * gap:+.1f} points, with an error of {100 * error:.1f}: {verdict}"
+pairs = torch.tensor(runs["without"]) - torch.tensor(runs["with smoothing"])
+paired = pairs.std().item() / len(pairs) ** 0.5
+title = f"Without smoothing {100 * gap:+.1f} points: ± {100 * error:.1f} as two lists, ± {100 * paired:.1f} in pairs"
 where = f"{data.name}, {len(part.splits['train'].labels):,} training and {len(part.splits['validation'].labels):,} "
 where += "validation pictures, the small network"
-curves = {name: ([seed + 1 for seed in seeds], sorted(values)) for name, values in runs.items()}
-viz.show(viz.lines(curves, title, where, "run, from the worst to the best", "validation accuracy", marker="o"))
+curves = {name: (list(seeds), values) for name, values in runs.items()}
+viz.show(viz.lines(curves, title, where, "seed", "validation accuracy", marker="o"))
 
 # %% [markdown]
-# A gap of two standard errors or more is rarely luck; one of less is no finding, in either direction. With this many
-# runs on this many pictures you cannot see half a point. Take more seeds, or look for larger effects.
+# Why two errors? Your formula takes the lists for unrelated. But the two runs of a seed share their first weights and
+# the order of their pictures. Much of the luck is common to both, and goes when you subtract seed by seed. So pair your
+# runs, and say that you did; our [results](../book/results.md) do.
+#
+# A gap of two errors or more is rarely luck when runs are many; with five pairs, ask for nearly three. One of less is
+# no finding, in either direction. Take more seeds, or look for larger effects.
 #
 # And a result for a small network in a short run is a result for a small network in a short run. Our
 # [table](../book/results.md) says n in each row, for that reason.
@@ -314,11 +326,11 @@ files = sorted((folder / "letters").glob("*/*.png"))
 print(f"{len(files):,} files in the folders {', '.join(sorted({path.parent.name for path in files}))}")
 
 # %% [markdown]
-# The network wants 32 × 32 pixels. There are bad ways to get there. *Squeezing* makes a wide picture narrow.
-# *Picking* every n-th pixel keeps noise and loses thin lines. The package has one rule, which the commands and the
-# app use too: turn it upright, cut the largest square out of the middle, and average over areas.
+# The network wants 32 × 32 pixels. There are bad ways to get there. *Squeezing* makes a wide picture narrow. *Picking*
+# every n-th pixel keeps the noise, and can lose thin lines. The package has one rule, which the commands and the app
+# use too: turn it upright, cut the largest square out of the middle, and average over areas.
 #
-# **Predict first.** Which of the two bad ways will you see at once, and which only in numbers?
+# **Predict first.** What will each of the two bad ways do to the letters?
 
 # %%
 from s12lib.pictures import to_32x32
@@ -334,13 +346,17 @@ rows = {
 }
 picked, averaged = (np.std([np.asarray(p)[:3, :3] for p in rows[name]], axis=(1, 2)).mean() for name in list(rows)[1:])
 title = f"Averaging takes the grain from {picked:.0f} to {averaged:.0f} grey levels"
-where = f"letters, files of other sizes, such as {widest[-1].width} × {widest[-1].height} pixels"
+where = f"letters, files of many sizes, such as {widest[-1].width} × {widest[-1].height} pixels"
 viz.show(viz.image_rows({name: np.stack(row) for name, row in rows.items()}, title, where))
 
 # %% [markdown]
+# Squeezed, a letter becomes slim or squat, another shape than the network will meet elsewhere. Picked, every speck of
+# grain survives. Neither raises an error.
+#
 # Now split them. With CIFAR-10 somebody had done it. With your own pictures there is a trap: people have **the same
-# picture twice**, under two names. Split at random, one goes to the training set and one to the test set, and the
-# test has become a test of memory. CIFAR-10 itself is not free of it (Barz and Denzler, 2019).
+# picture twice**, under two names. Split at random, one goes to the training set and one to the test set, and the test
+# has become a test of memory. CIFAR-10 itself is not free of it (Barz and Denzler, 2019). And ten photographs of one
+# mug are ten pictures, while the test asks for a mug that was learned: split by mug, not by photograph.
 #
 # And next month you will add pictures and split again. What you tested with must not become what you train on.
 
@@ -405,6 +421,9 @@ print("your rule holds out as many for the test:", held_out(everything, 0.2).sum
 # `Pictures` is the package's datamodule for folders. Recipes can name it, so all that you know works: `s12 fit`, the
 # log, the checkpoints, the table. The recipe below takes over what ours do. One field of it is wrong for letters.
 #
+# (Two had to change already: 606 pictures in batches of 512 would be one step an epoch, and after the 54 steps of this
+# run an average with decay 0.99 would still be more than half what it was at the start.)
+#
 # **Predict first.** Which one? And what is the best accuracy that a network can reach with it? You can work that out.
 
 # %%
@@ -443,7 +462,8 @@ viz.show(viz.confusion_matrix(counts, letters.classes, title, where))
 # %% [markdown]
 # `flip`. A mirrored cat is a cat. A mirrored b is a d, and a mirrored p is a q. Trained with flips, the network sees
 # each of the two shapes under both names equally often, and can only guess. Six letters of ten can be right, and half
-# of the other four: 80%.
+# of the other four: 80%. Ours stays well below, and not only for the twins: every letter now comes in two shapes, and
+# three epochs were too few to learn both.
 #
 # No message, no crash, and with photographs it was the right setting. **An augmentation is a statement about your
 # classes**: it says what does not matter. Before you take one over, ask whether that is true of yours.
@@ -456,21 +476,22 @@ for name, run_name in {"trained with flips": "mirrored", "trained without": "let
     print(f"{name:<30} {found['accuracy']:>7.1%} {found['accuracy_tta']:>10.1%}")
 
 # %% [markdown]
-# Without flips it can tell them apart. But look at the second column. *Test-time* augmentation mirrors the picture too,
-# and asks the network to agree with itself about b and d. What gains a little on CIFAR-10 now costs a lot.
+# Without flips it can tell them apart, in as many epochs. But look at the second column. *Test-time* augmentation
+# mirrors the picture too, and asks the network to agree with itself about b and d. Where left and right were lost
+# already, that helps; where they were learned, it undoes them.
 #
 # That is why the table has a column for each. Now the one look at the test pictures, and the row.
 
 # %%
 print(s12("test", "--config", "letters.yaml", "--data.flip", "none", "--ckpt_path", "last")[-1])
-print(*(line for line in s12("results") if "letters" in line), sep="\n")
+print(*(line for line in s12("results") if line.startswith(("| recipe", "| **letters"))), sep="\n")
 
 # %% [markdown]
 # ## 4. Start from what it knows
 #
 # You may have fifty pictures of a class, not five thousand. Then do not begin with random weights. A network that has
-# learned CIFAR-10 knows edges, corners and textures, and letters have those too. Take over its body, and give it a new
-# head: a **warm start**.
+# learned CIFAR-10 knows edges and corners, and letters have those too (Yosinski et al., 2014, on what carries over).
+# Take over its body, and give it a new head: a **warm start**.
 
 # %% [markdown]
 # ### Exercise: find the bug
@@ -502,7 +523,7 @@ print("the network's names: ", *list(before)[:3])
 def warm_start(network, state_dict):
     """Load a Classifier's state_dict into a network in place: all of its network but the head, which stays new.
 
-    Whatever does not fit (a tensor that is missing, of another shape, or one too many in the network) raises an error.
+    Whatever does not fit (a tensor missing in the file, of another shape, or unknown to the network) raises an error.
     """
     raise NotImplementedError
 
@@ -546,26 +567,35 @@ from s12lib.provenance import best_precision
 students = {}
 for name, load in {"random weights": None, "shipped": shipped, "warm start": warm_start}.items():
     torch.manual_seed(0)
-    students[name] = Classifier(lr=0.1, final_epochs=0.5, label_smoothing=0.0, ema_decay=0, whiten=load is None)
+    students[name] = Classifier(lr=0.1, final_epochs=0.5, label_smoothing=0.0, ema_decay=0, whiten=False)
     if load:
         load(students[name].network, teacher.state_dict())
     accuracy = fit(students[name], letters, epochs=1, precision=best_precision())
     print(f"{name:<15} validation accuracy on letters after one epoch: {accuracy:.1%}")
 
 # %% [markdown]
-# The gap between the last two lines is what `strict=False` had cost. (The first two both start from random weights.
-# They differ in `whiten`, which sets the first layer from the new pictures, and is off where one is to be loaded.)
+# The first two numbers are the same: nothing was loaded, so it is the same run. The gap to the third is what
+# `strict=False` had cost; it is one run each, but too wide for luck. (`whiten` is off in all three. It sets the first
+# layer when training begins, and would overwrite what you have just loaded: the next silent mistake on this road.)
 
 # %% tags=["goal"]
 network, shown = students["warm start"].network, [int((validation.labels == k).nonzero()[0]) for k in range(10)]
 probabilities = logits_of(network, validation.images).softmax(1)
-captions = [f"{letters.classes[probabilities[k].argmax()]}, {probabilities[k].max():.0%}" for k in shown]
+said = [letters.classes[probabilities[k].argmax()] for k in shown]
+captions = [
+    f"{name}, {probabilities[k].max():.0%}" + ("" if name == truth else f" (is {truth})")
+    for name, truth, k in zip(said, letters.classes, shown, strict=True)
+]
 share = (probabilities.argmax(1) == validation.labels).float().mean()
-title = f"Letters that it has never seen: it gets {share:.0%} right"
+title = f"Pictures that it has never seen: it gets {share:.0%} right"
 where = (
     f"letters, validation pictures; CIFAR-10's weights, then {len(letters.splits['train'].labels)} letters, once each"
 )
 viz.show(viz.image_grid(validation.images[shown], captions, title, where))
+
+# %% [markdown]
+# It is right more often than it is sure: after one epoch a new head, whose logits are divided by 16, leaves every
+# letter some probability. Confidence has to be calibrated (lesson 04).
 
 # %% [markdown]
 # ## 5. A hundred classes
@@ -584,24 +614,25 @@ for num_classes in (10, 100):
     print(f"{num_classes:>3} classes: {counts[0]:,} parameters, {counts[1]:,} in the head; knowing nothing: {loss:.3f}")
 
 # %% [markdown]
-# The rest is a recipe. It needs a network once, for 169 MB, and takes minutes on a good GPU and hours on a CPU, so it
-# is not run here:
+# The rest is a recipe. It needs the internet once, for 169 MB, and takes minutes on a good GPU and hours on a CPU, so
+# it is not run here:
 #
 # ```bash
 # s12 fit --config recipes/cifar100.yaml
 # s12 test --config recipes/cifar100.yaml --ckpt_path last
 # ```
 #
-# Where there is no network, it says in one sentence that CIFAR-100 could not be downloaded. `normalize` keeps
-# CIFAR-10's mean and spread there, as it did for the letters. That they are not quite right for other pictures
-# matters little, since BatchNorm rescales. That they are the *same* in training, evaluation and app matters much.
+# Without the internet it says in one sentence that CIFAR-100 could not be downloaded. `normalize` keeps CIFAR-10's mean
+# and spread there, as it did for the letters. For a network that starts from random weights that matters little, since
+# BatchNorm rescales. For a warm start they are the right ones: the loaded weights were learned behind these six
+# numbers. And in training, evaluation and app they must be the *same*.
 
 # %% [markdown]
 # ## 6. Ideas, by effort
 #
 # | effort | idea | how you know that it worked |
 # |---|---|---|
-# | an hour | `fast` with `crop: 2`, or with cutout | five seeds on the 45,000/5,000 split, a gap and its error |
+# | an hour on a GPU | `fast` with `crop: 2`, or with cutout | five pairs on the 45,000/5,000 split, a gap, its error |
 # | an hour | ten classes of your own, fifty photographs each, warm start | the confusion matrix makes sense to you |
 # | an evening | another schedule in `configure_optimizers` | the recorded learning rate is the one that you drew |
 # | an evening | CIFAR-100 from CIFAR-10's weights, against random ones | both curves in one figure, several seeds |
@@ -617,7 +648,7 @@ for num_classes in (10, 100):
 # - **`load_state_dict(..., strict=False)`** that hides a mismatch. You have counted it.
 # - **The test set asked after every change.** Then it is a validation set. The file in `results/` notes every look.
 # - **One run of each, and a winner declared.** Give n, the mean and the spread.
-# - **Copies of a picture on both sides** of the split.
+# - **Copies of a picture, or photographs of one thing, on both sides** of the split.
 # - **An augmentation taken over** that says something untrue about the classes.
 # - **Another way of shrinking pictures in the app** than in training. One function for both.
 
