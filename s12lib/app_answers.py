@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from s12lib.cifar10 import CLASSES
 from s12lib.errors import CourseError
 from s12lib.explain import LAYERS, gradcam
 from s12lib.familiarity import Familiarity
 from s12lib.pictures import read_picture
-from s12lib.pretrained import load_weights, logits_of, read_card, weights_path
-from s12lib.shapes import SHAPE_CLASSES
+from s12lib.pretrained import class_names, load_weights, logits_of, read_card, weights_path
 
 APP_METHODS = ("gradcam", "gradcam++", "hirescam")  # each of them answers for a class; see s12lib.cam_methods
-CLASS_NAMES = {"CIFAR-10": CLASSES, "Shapes": SHAPE_CLASSES}  # by the dataset's name, as cards give it
 PREDICTED = "the predicted class"
 MOST_PICTURES = 8  # at a time: their heatmaps at the widest layer take about a second
 
@@ -88,8 +85,7 @@ class Expert:
         path = weights_path(weights)
         self.network = load_weights(path).requires_grad_(False)
         self.card = read_card(path)
-        numbered = tuple(f"class {label}" for label in range(self.card["architecture"]["arguments"]["num_classes"]))
-        self.classes = tuple(self.card.get("classes") or CLASS_NAMES.get(self.card["dataset"], numbered))
+        self.classes = class_names(self.card)
         self.familiarity = Familiarity.from_card(self.card)
 
     def settings(self, top: object, layer: object, method: object, target: object, opacity: object) -> Settings:

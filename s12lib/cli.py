@@ -67,11 +67,13 @@ def parser_for(command: str) -> Parser:
         parser.add_argument("--data-dir", type=Path, help="where cifar10.npz goes (default: $S12_DATA_DIR, else data)")
     elif command == "predict":
         parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files of any size")
+        parser.add_argument("--weights", **WEIGHTS)
         parser.add_argument(
             "--top", type=int, choices=range(1, 11), default=3, help="how many classes to print, 1 to 10"
         )
     elif command == "explain":
         parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files of any size")
+        parser.add_argument("--weights", **WEIGHTS)
         parser.add_argument("--layer", choices=LAYERS, default="layer3", help="whose map to draw (default: layer3)")
         parser.add_argument("--method", choices=METHODS, default="gradcam", help="how to make it (default: gradcam)")
         parser.add_argument("--target", metavar="CLASS", help="the class to explain (default: the predicted one)")

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s12lib.cifar10 import CLASSES, DataError, prepare_cifar10
+from s12lib.cifar10 import DataError, prepare_cifar10
 
 if TYPE_CHECKING:
     import torch
@@ -22,20 +22,21 @@ def data(options: Namespace) -> None:
 def predict(options: Namespace) -> None:
     import numpy as np
 
+    from s12lib import pretrained
     from s12lib.pictures import read_picture
-    from s12lib.pretrained import load_pretrained
-    from s12lib.pretrained import predict as probabilities_of
 
+    weights = pretrained.weights_path(options.weights)
     images = np.stack([read_picture(path) for path in options.images])
-    _print_top(options.images, probabilities_of(load_pretrained(), images), options.top)
+    probabilities = pretrained.predict(pretrained.load_weights(weights), images)
+    _print_top(options.images, probabilities, options.top, pretrained.class_names(pretrained.read_card(weights)))
 
 
-def _print_top(paths: list[str], probabilities: "torch.Tensor", count: int) -> None:
+def _print_top(paths: list[str], probabilities: "torch.Tensor", count: int, classes: tuple[str, ...]) -> None:
     """A line a picture: the most likely classes, each with its probability."""
     for path, row in zip(paths, probabilities, strict=True):
-        top = row.topk(count)
+        top = row.topk(min(count, len(classes)))
         answer = ", ".join(
-            f"{CLASSES[i]} {p:.1%}" for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+            f"{classes[i]} {p:.1%}" for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)
         )
         print(f"{Path(path).name}: {answer}")
 
@@ -43,34 +44,36 @@ def _print_top(paths: list[str], probabilities: "torch.Tensor", count: int) -> N
 def explain(options: Namespace) -> None:
     if options.out.suffix != ".png":
         raise ValueError(f"--out must end in .png, but it is {options.out}.")
-    if options.target not in (None, *CLASSES):
-        raise ValueError(f"--target must be one of {', '.join(CLASSES)}, but it is {options.target!r}.")
     if len(options.images) > MOST_EXPLAINED:
         raise ValueError(f"At most {MOST_EXPLAINED} pictures go into one file, but there are {len(options.images)}.")
     import numpy as np
 
+    from s12lib import pretrained
     from s12lib.explain import enlarge, gradcam
     from s12lib.pictures import read_picture
-    from s12lib.pretrained import load_card, load_pretrained
-    from s12lib.pretrained import predict as probabilities_of
     from s12lib.viz import png
     from s12lib.viz_heatmaps import heatmap_table
     from s12lib.whole_file import write_whole
 
-    images, network = np.stack([read_picture(path) for path in options.images]), load_pretrained()
-    probabilities = probabilities_of(network, images)
-    _print_top(options.images, probabilities, 5)
+    weights = pretrained.weights_path(options.weights)
+    network, card = pretrained.load_weights(weights), pretrained.read_card(weights)
+    classes = pretrained.class_names(card)
+    if options.target not in (None, *classes):
+        raise ValueError(f"--target must be one of {', '.join(classes)}, but it is {options.target!r}.")
+    images = np.stack([read_picture(path) for path in options.images])
+    probabilities = pretrained.predict(network, images)
+    _print_top(options.images, probabilities, 5, classes)
     predicted = probabilities.argmax(1).tolist()
-    targets = predicted if options.target is None else [CLASSES.index(options.target)] * len(images)
+    targets = predicted if options.target is None else [classes.index(options.target)] * len(images)
     raw = gradcam(network, images, targets, options.layer, options.method, raw=True)
     peak = raw.amax(dim=(1, 2), keepdim=True)
     places, sizes = raw / peak.where(peak > 0, 1), f"{raw.shape[1]} × {raw.shape[2]}"
     notes = [
-        (_shortened(Path(path).name), f"for {CLASSES[t]}, {row[t]:.1%}", "" if any_heat else "nothing speaks for it")
+        (_shortened(Path(path).name), f"for {classes[t]}, {row[t]:.1%}", "" if any_heat else "nothing speaks for it")
         for path, row, t, any_heat in zip(options.images, probabilities, targets, peak > 0, strict=True)
     ]
     title = f"Where {options.method} sees evidence, at {options.layer}"
-    trained_on = f"Your pictures, as a network trained on {load_card()['dataset']} sees them"
+    trained_on = f"Your pictures, as a network trained on {card['dataset']} sees them"
     maps = {f"its map, {sizes}": places, "enlarged": enlarge(raw)}
     write_whole(options.out, png(heatmap_table(images, maps, notes, title, trained_on, opacities=(1, 0.6)).figure))
     print(f"Wrote {options.out}.")

@@ -16,8 +16,10 @@ from torch import nn
 
 from s12lib.augment import normalize
 from s12lib.checkpoints import CheckpointError, read_checkpoint
+from s12lib.cifar10 import CLASSES
 from s12lib.errors import CourseError
 from s12lib.model import PageResNet
+from s12lib.shapes import SHAPE_CLASSES
 from s12lib.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -58,6 +60,13 @@ def load_card(name: str = "page_resnet_cifar10") -> dict[str, Any]:
 def read_card(path: Path) -> dict[str, Any]:
     """The card that lies beside a file of weights."""
     return json.loads(path.with_suffix(".json").read_text())
+
+
+def class_names(card: dict[str, Any]) -> tuple[str, ...]:
+    """What the classes are called, in label order, as far as the card or its dataset's name says so."""
+    known = {"CIFAR-10": CLASSES, "Shapes": SHAPE_CLASSES}.get(card["dataset"])
+    numbered = tuple(f"class {label}" for label in range(card["architecture"]["arguments"]["num_classes"]))
+    return tuple(card.get("classes") or known or numbered)
 
 
 def load_curve(name: str = "page_resnet_cifar10") -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ from s12lib.cam_methods import METHODS
 from s12lib.cli import LIGHTNING, OTHERS, main
 from s12lib.explain import LAYERS
 from s12lib.pictures import read_picture
-from s12lib.shapes import draw_shapes
+from s12lib.shapes import SHAPE_CLASSES, draw_shapes
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -237,14 +237,19 @@ def test_predict_prints_the_top_classes_of_each_picture(capsys):
     assert all(line.count("%") == 2 for line in lines)
 
 
+def test_predict_asks_the_weights_that_it_is_told_and_calls_their_classes_by_name(capsys):
+    Image.fromarray(draw_shapes(1, 0, "test")[0][0]).save("a.png")
+    main(["predict", "a.png", "--top", "1", "--weights", "page_resnet_shapes"])
+    assert capsys.readouterr().out.split()[1] == SHAPE_CLASSES[draw_shapes(1, 0, "test")[1][0]]
+
+
 # ---- s12 explain -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def a_network_that_is_cheap_to_explain(monkeypatch):
     network = lively(NarrowResNet())
-    monkeypatch.setattr("s12lib.pretrained.load_pretrained", lambda: network)
-    monkeypatch.setattr("s12lib.pretrained.load_card", lambda: {"dataset": "CIFAR-10"})
+    monkeypatch.setattr("s12lib.pretrained.load_weights", lambda path: network)
     rng = np.random.default_rng(0)
     for name in ("a.png", "b$_{.png"):
         Image.fromarray(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(name)
