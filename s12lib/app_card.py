@@ -66,7 +66,7 @@ def _familiarity(card: dict[str, Any]) -> str:
     names = {"validation": "validation pictures", "test": "test pictures, which chose nothing"}
     rows = {names.get(kind, kind): percent(share) for kind, share in measured["warned"].items()}
     return (
-        f"{title}<p>The app warns where the {escape(measured['score'])} of the ten logits is below "
+        f"{title}<p>The app warns where the {escape(measured['score'])} of the logits is below "
         f"{measured['threshold']:.2f}, as it is for {percent(measured['warned']['validation'])} of "
         f"{validation['images']:,} validation pictures of {escape(validation['dataset'])}. {seen} "
         f"Warned of are:</p>{_table(rows.items())}"

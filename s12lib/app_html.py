@@ -17,7 +17,7 @@ SIDE = 192  # pixels a side: 6 × 32, so that each of the network's pixels is a 
 
 UNFAMILIAR = (
     "This picture is unlike those that the network was trained on, so its answer means little: it has to name one of "
-    "its ten classes, whatever it is shown."
+    "its classes, whatever it is shown."
 )
 
 CSS = """

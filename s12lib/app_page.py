@@ -22,8 +22,8 @@ NOT_UNDERSTOOD = "That is not understood: upload picture files, and choose setti
 EMPTY = "<p>Upload a picture or pick an example: the answer will be here.</p>"
 INTRODUCTION = f"""# What does a small network see?
 
-A convolutional network of {{size:.1f}} million parameters, trained on the 32 × 32 pictures of {{dataset}}, tells ten
-kinds of things apart: {{classes}}. Show it a picture, and see where it looks.
+A convolutional network of {{size:.1f}} million parameters, trained on the 32 × 32 pictures of {{dataset}}, tells
+these kinds of things apart: {{classes}}. Show it a picture, and see where it looks.
 
 Pictures are {", ".join(FORMATS)} up to {MAX_BYTES // 1_000_000} MB, at most {MOST_PICTURES} at a time; of an animation
 the first frame counts. The middle square of each is reduced to 32 × 32 pixels. Uploads are deleted after
