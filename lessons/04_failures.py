@@ -511,7 +511,7 @@ title = f"One number takes the ECE from {before:.1%} to {after:.1%}"
 viz.show(viz.reliability(*reliability(crossed, right), title, f"{where}, cross-fitted"))
 
 # %% [markdown]
-# Most of the gap is gone, and not all: one number cannot lift one bin and lower another. Look at the middle.
+# Nearly all of the gap is gone: see the last column. But one number cannot lift one bin and lower another.
 #
 # But was the test set not to be opened once, with nothing left to choose?
 #
