@@ -376,9 +376,7 @@ drawn = {
     "another split": [rate(step, epochs * (50_000 // batch_size)) for step in steps],
 }
 title = f"Stepped once an epoch, the rate reaches {max(drawn['once an epoch']):.0%} of its peak"
-where = (
-    f"The schedule of {epochs} epochs, {pictures:,} pictures in batches of {batch_size}; computed, nothing was trained"
-)
+where = f"The schedule of {epochs} epochs, {pictures:,} pictures in batches of {batch_size}; computed, from no dataset"
 viz.show(viz.lines({name: (steps, y) for name, y in drawn.items()}, title, where, "step", "share of the peak"))
 
 # %% [markdown]
