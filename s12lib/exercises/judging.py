@@ -180,6 +180,13 @@ def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> bool:
     return a.shape == b.shape and bool(torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance))
 
 
+def recognise(result: torch.Tensor, hints: dict[str, torch.Tensor], advice: str) -> None:
+    """Raise Mistake with the hint whose value is the result: what a known slip would have given."""
+    for hint, value in hints.items():
+        if close(result, value):
+            raise Mistake(hint, advice)
+
+
 def _same(given: Any, original: Any) -> bool:
     if isinstance(given, torch.Tensor):
         return given.shape == original.shape and torch.equal(given, original)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init  # fresh layers would draw from the notebook's random generator
 
-from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, recognise, tensor
 
 
 def listen(layer: nn.Module, network: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -159,9 +159,7 @@ def _diagnose_map(result: torch.Tensor, activations: torch.Tensor, gradients: to
         ),
         "The sign is wrong: yours shows what speaks against the class.": (-products.sum(1)).relu(),
     }
-    for hint, value in hints.items():
-        if close(result, value):
-            raise Mistake(hint, "ReLU(Σ_k α_k A_k), where α_k is the mean of channel k's gradient over the places.")
+    recognise(result, hints, "ReLU(Σ_k α_k A_k), where α_k is the mean of channel k's gradient over the places.")
 
 
 def shared_heat(maps: torch.Tensor) -> torch.Tensor:
@@ -211,9 +209,7 @@ def _diagnose_shared(result: torch.Tensor, maps: torch.Tensor) -> None:
         "The absolute value turns evidence against a class into evidence for it.": maps.abs() / maps.abs().max(),
         "You divide by the sum; the hottest place of all should be 1.": heat / heat.sum().clamp(min=1e-12),
     }
-    for hint, value in hints.items():
-        if close(result, value):
-            raise Mistake(hint, "First maps.relu(), then divide all of them by the one largest value.")
+    recognise(result, hints, "First maps.relu(), then divide all of them by the one largest value.")
 
 
 EXERCISES = [

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, recognise, tensor
 
 SHAPES = ((3, 6, 9), (4, 8, 5), (1, 7, 4))  # images, rows, columns: never as many rows as columns
 
@@ -58,9 +58,8 @@ def _diagnose_energy(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tens
         "Your total is that of all maps together; each map has a total of its own.": inside / total.sum(),
         "You compare mean with mean: that has lost how large the object is.": (inside / area) / (total / places),
     }
-    for hint, value in hints.items():
-        if close(result, value.expand_as(result)):
-            raise Mistake(hint, "(maps * masks).sum(dim=(1, 2)) is the heat on each object.")
+    shares = {hint: value.expand_as(result) for hint, value in hints.items()}
+    recognise(result, shares, "(maps * masks).sum(dim=(1, 2)) is the heat on each object.")
 
 
 def hits(maps: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -108,9 +107,7 @@ def _diagnose_hits(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tensor
     }
     if height == width:
         hints["Row and column are still swapped: that is the bug."] = masks[index, places % width, places // width]
-    for hint, value in hints.items():
-        if close(result, value):
-            raise Mistake(hint, "A mask has its rows first: masks[n, row, column].")
+    recognise(result, hints, "A mask has its rows first: masks[n, row, column].")
 
 
 def compare(a: torch.Tensor, b: torch.Tensor) -> tuple[Any, Any]:
@@ -171,9 +168,8 @@ def _diagnose_compare(given: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> 
         ),
         "That is the interval of a alone. What about b?": _ends(a, a.std()),
     }
-    for hint, ends in hints.items():
-        if close(given, torch.stack(ends)):
-            raise Mistake(hint, "Begin with difference = a - b, and never look at a and b again.")
+    intervals = {hint: torch.stack(ends) for hint, ends in hints.items()}
+    recognise(given, intervals, "Begin with difference = a - b, and never look at a and b again.")
 
 
 def remove_hottest(images: torch.Tensor, maps: torch.Tensor, share: float) -> torch.Tensor:
@@ -227,9 +223,7 @@ def _diagnose_removal(result: torch.Tensor, images: torch.Tensor, maps: torch.Te
         hints["Your mask went in without an axis for the channels, so each channel lost another picture's pixels."] = (
             images * (right[:, 0] != 0)
         )
-    for hint, value in hints.items():
-        if close(result, value):
-            raise Mistake(hint, "maps.flatten(1).topk(count).indices names the pixels that go.")
+    recognise(result, hints, "maps.flatten(1).topk(count).indices names the pixels that go.")
 
 
 EXERCISES = [
