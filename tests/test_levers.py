@@ -36,9 +36,10 @@ def test_a_seed_that_only_one_side_has_is_left_out(tmp_path):
     assert "| 1 | 93.00 | 92.00 | +1.00 | +1.00 |" in levers.table(tmp_path)
 
 
-def test_runs_of_other_length_recipe_or_machine_are_not_paired(tmp_path):
+def test_runs_of_other_length_size_recipe_or_machine_are_not_paired(tmp_path):
     write_run(tmp_path, "none", 0, 0.93)
-    for change in ({"epochs": 7}, {"recipe": "page24"}, {"hardware": "slide rule"}):
+    fewer = {"images": {"train": 10_000, "validation": 5000}}
+    for change in ({"epochs": 7}, {"recipe": "page24"}, {"hardware": "slide rule"}, fewer):
         write_run(tmp_path, "ema", 0, 0.92, **change)
     assert levers.table(tmp_path) == ""
 
@@ -72,14 +73,15 @@ def recipe(tmp_path, tiny_network, monkeypatch):
 
 def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_repeated(recipe, tmp_path, capsys):
     arguments = ["--config", "tiny.yaml", "--epochs", "2", "--levers", "ema", "flip", "--out", "out"]
-    levers.main([*arguments, "--data.validation_size=20"])
+    arguments += ["--held-out", "20", "--data.eval_batch_size=10", "--trainer.limit_val_batches=1"]
+    levers.main(arguments)
     runs = {run["without"]: run for path in (tmp_path / "out").iterdir() for run in [json.loads(path.read_text())]}
     assert runs.keys() == {"none", "ema"}  # Shapes are not flipped in the first place
     assert runs["ema"]["config"]["model"] == runs["none"]["config"]["model"] | {"ema_decay": 0.0}
     assert runs["ema"]["config"]["data"] == runs["none"]["config"]["data"]
-    assert all(run["images"] == {"train": 64, "validation": 20} for run in runs.values())
+    assert all(run["images"] == {"train": 64, "validation": 10} for run in runs.values())
     assert "| ema |" in capsys.readouterr().out
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
-    levers.main([*arguments, "--data.validation_size=20"])
+    levers.main(arguments)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
