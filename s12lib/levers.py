@@ -56,11 +56,14 @@ def train(
     """One run without the lever ``off`` ("none": the recipe as it is); returns its file, made earlier or now.
 
     ``held_out`` training images are kept for the validation split; ``fields`` are further arguments of ``s12 fit``.
-    The validation accuracy is that of the last (averaged) weights.
+    The validation accuracy is that of the last (averaged) weights. Raises ResultsError when the file of an earlier run
+    with other fields is in the way.
     """
     name = f"{recipe.stem}-{epochs}epochs-{held_out}heldout-without-{off}-seed{seed}"
     out = folder / f"{name}.json"
     if out.exists():
+        if json.loads(out.read_text())["fields"] != [*fields]:
+            raise ResultsError(f"{out} was made with other fields: move it away to train this run anew.")
         return out
     from s12lib.recipe import RecipeCLI, expect_warnings
 
@@ -80,7 +83,7 @@ def train(
     sizes = {name: len(split.labels) for name, split in cli.datamodule.splits.items()}
     judged = min(sizes["validation"], cli.trainer.num_val_batches[0] * cli.datamodule.eval_batch_size)
     images = {"train": sizes["train"], "validation": judged}
-    run = cli.facts() | {"epochs": epochs, "without": off, "validation": scores, "images": images}
+    run = cli.facts() | {"epochs": epochs, "without": off, "fields": [*fields], "validation": scores, "images": images}
     write_whole(out, (json.dumps(run, indent=2, sort_keys=True) + "\n").encode())
     return out
 
@@ -95,16 +98,19 @@ def table(folder: Path = FOLDER) -> str:
         try:
             run = json.loads(path.read_text())
             seen, judges = run["images"]["train"], run["images"]["validation"]
-            groups[run["recipe"], run["epochs"], seen, judges, run["hardware"]][run["without"]][run["seed"]] = run
+            kind = run["recipe"], run["epochs"], seen, judges, " ".join(run["fields"]), run["hardware"]
+            groups[kind][run["without"]][run["seed"]] = run
         except (ValueError, KeyError, TypeError) as error:
             raise ResultsError(f"{path} cannot be read as a lever's run ({error}).") from error
     parts = []
-    for (recipe, epochs, seen, judges, hardware), runs in groups.items():
+    for (recipe, epochs, seen, judges, fields, hardware), runs in groups.items():
         rows = [row(off, runs[AS_IT_IS], runs[off]) for off in LEVERS if runs[AS_IT_IS].keys() & runs[off].keys()]
         if rows:
             dataset = next(iter(runs[AS_IT_IS].values()))["dataset"]
-            caption = f"`{recipe}`, {epochs} epochs of {seen:,} images of {dataset}, judged on {judges:,} others"
-            caption += f"; {hardware}."
+            caption = (
+                f"`{recipe}`{f' with `{fields}`' if fields else ''}, {epochs} epochs of {seen:,} images of {dataset}"
+            )
+            caption += f", judged on {judges:,} others; {hardware}."
             parts.append("\n".join([caption, "", *HEAD, *rows]))
     return "\n\n".join(parts)
 

@@ -14,7 +14,7 @@ def write_run(folder, without, seed, accuracy, **changes):
     run = {
         "recipe": "fast", "epochs": 6, "hardware": "abacus", "dataset": "CIFAR-10", "seed": seed, "without": without,
         "config": config, "validation": {"accuracy": accuracy, "accuracy_tta": accuracy + 0.01},
-        "images": {"train": 45_000, "validation": 5000},
+        "images": {"train": 45_000, "validation": 5000}, "fields": [],
     }  # fmt: skip
     folder.mkdir(exist_ok=True)
     (folder / f"{without}-{seed}-{len(list(folder.iterdir()))}.json").write_text(json.dumps(run | changes))
@@ -39,7 +39,13 @@ def test_a_seed_that_only_one_side_has_is_left_out(tmp_path):
 def test_runs_of_other_length_size_recipe_or_machine_are_not_paired(tmp_path):
     write_run(tmp_path, "none", 0, 0.93)
     fewer = {"images": {"train": 10_000, "validation": 5000}}
-    for change in ({"epochs": 7}, {"recipe": "page24"}, {"hardware": "slide rule"}, fewer):
+    for change in (
+        {"epochs": 7},
+        {"recipe": "page24"},
+        {"hardware": "slide rule"},
+        {"fields": ["--model.lr=2"]},
+        fewer,
+    ):
         write_run(tmp_path, "ema", 0, 0.92, **change)
     assert levers.table(tmp_path) == ""
 
@@ -85,3 +91,5 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
     levers.main(arguments)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
+    with pytest.raises(ResultsError, match="made with other fields"):
+        levers.main([*arguments, "--model.lr=0.5"])
