@@ -13,6 +13,21 @@ class CheckpointError(CourseError):
     """A checkpoint that cannot be used; the message is written for people."""
 
 
+RUN = {"recipe": str, "recipe_hash": str, "seed": int, "dataset": str, "train_images": int, "train_fingerprint": str,
+       "epochs_trained": int, "config": dict}  # fmt: skip
+"""What `s12 fit` says of a run in its checkpoint, as far as results and cards need it."""
+
+
+def run_of(checkpoint: dict[str, Any], path: Path | str) -> dict[str, Any]:
+    """What a checkpoint says of the run that wrote it. Raises CheckpointError when that is no run of `s12 fit`."""
+    run = checkpoint.get("run")
+    if not isinstance(run, dict) or any(not isinstance(run.get(field), kind) for field, kind in RUN.items()):
+        raise CheckpointError(f"{path} does not come from `s12 fit`: it does not say how it was trained.")
+    if Path(run["recipe"]).name != run["recipe"]:
+        raise CheckpointError(f"{path} names no recipe but a path ({run['recipe']}); it is refused.")
+    return run
+
+
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
     """Read a Lightning checkpoint onto the CPU; nothing in it is executed. Raises CheckpointError."""
     try:

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from s12lib.augment import normalize
-from s12lib.checkpoints import CheckpointError, read_checkpoint
+from s12lib.augment import as_tensor, normalize
+from s12lib.checkpoints import CheckpointError, read_checkpoint, run_of
 from s12lib.cifar10 import CLASSES
 from s12lib.errors import CourseError
 from s12lib.model import PageResNet
@@ -86,12 +86,14 @@ def load_weights(path: Path) -> PageResNet:
         network = PageResNet(**card["architecture"]["arguments"])
         network.load_state_dict(weights, strict=True)
     except OSError as error:
-        raise WeightsError(f"{path.name} or its card is missing: install the package again.") from error
+        raise WeightsError(f"{path.name} or its card is missing: {_way_out(path)}.") from error
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(
-            f"{path.name} or its card is damaged ({type(error).__name__}): install the package again."
-        ) from error
+        raise WeightsError(f"{path.name} or its card is damaged ({type(error).__name__}): {_way_out(path)}.") from error
     return network.eval()
+
+
+def _way_out(path: Path) -> str:
+    return "install the package again" if path.parent == WEIGHTS_DIR else "make them again with `s12 pack`"
 
 
 def weights_path(name_or_file: str | Path) -> Path:
@@ -121,7 +123,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def predict(model: nn.Module, images_uint8: np.ndarray | torch.Tensor, chunk: int = 500) -> torch.Tensor:
-    """Class probabilities: ``(N, 32, 32, 3)`` or ``(32, 32, 3)`` uint8 RGB → ``(N, 10)`` float32 on the CPU.
+    """Class probabilities: ``(N, 32, 32, 3)`` or ``(32, 32, 3)`` uint8 RGB → ``(N, num_classes)`` float32 on the CPU.
 
     The model keeps its mode and hooks. Raises TypeError or ValueError for pictures of another type or shape.
     """
@@ -131,9 +133,9 @@ def predict(model: nn.Module, images_uint8: np.ndarray | torch.Tensor, chunk: in
 def logits_of(
     model: nn.Module, images_uint8: np.ndarray | torch.Tensor, chunk: int = 500, mirrored: bool = False
 ) -> torch.Tensor:
-    """Logits as ``predict`` computes them, ``(N, 10)`` float32 on the CPU; ``mirrored`` flips the pictures first."""
+    """Logits as ``predict`` computes them, ``(N, num_classes)`` float32; ``mirrored`` flips the pictures first."""
     parameter = next(model.parameters())
-    images = torch.as_tensor(images_uint8)
+    images = as_tensor(images_uint8)
     images = images[None] if images.ndim == 3 else images
     outputs = []
     with evaluating(model):
@@ -178,8 +180,8 @@ def pack(checkpoint_path: Path, out: Path, test: "Split | None" = None) -> dict[
     ``test``, the test split of the run's dataset; without it they are None. Returns the card. Raises CheckpointError.
     """
     checkpoint = read_checkpoint(checkpoint_path)
-    hyper_parameters, run = checkpoint.get("hyper_parameters", {}), checkpoint.get("run")
-    if run is None or hyper_parameters.get("network") != "page_resnet":
+    hyper_parameters, run = checkpoint.get("hyper_parameters", {}), run_of(checkpoint, checkpoint_path)
+    if hyper_parameters.get("network") != "page_resnet":
         raise CheckpointError(f"{checkpoint_path} does not come from `s12 fit` with the network page_resnet.")
     weights = network_weights(checkpoint)
     arguments = {key: hyper_parameters[key] for key in ("num_classes", "logit_scale")}
@@ -201,7 +203,7 @@ def pack(checkpoint_path: Path, out: Path, test: "Split | None" = None) -> dict[
         **{key: run[key] for key in ("recipe", "recipe_hash", "seed", "dataset", "train_images", "train_fingerprint")},
         "classes": run.get("classes"),
         "epochs": run["epochs_trained"],
-        "commit": run["commit"],
+        "commit": run.get("commit"),
         "test_accuracy": None,
         "test_accuracy_tta": None,
         "sha256": hashlib.sha256(content).hexdigest(),

@@ -15,7 +15,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
 from s12lib import provenance, results
 from s12lib.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged
-from s12lib.checkpoints import CheckpointError, read_checkpoint
+from s12lib.checkpoints import CheckpointError, read_checkpoint, run_of
 from s12lib.cifar100 import CIFAR100  # noqa: F401 (so that --data finds it)
 from s12lib.classifier import Classifier
 from s12lib.datamodule import ImageArrays, fingerprint
@@ -55,7 +55,7 @@ class RecipeCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--run_dir", type=str | None, default=None, help="where logs and checkpoints go")
-        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=whole_seed)
 
     @property
     def settings(self) -> Any:
@@ -104,25 +104,25 @@ class RecipeCLI(LightningCLI):
         fitting = self.subcommand == "fit"
         best = provenance.best_precision(self.settings.trainer.accelerator) if fitting else "32-true"
         self.precision = self.settings.trainer.precision or best
-        settings: dict[str, Any] = {
-            "precision": self.precision,
-            "num_sanity_val_steps": 0,
-            "plugins": [SafeCheckpointIO()],
-            "enable_model_summary": False,
-            "enable_checkpointing": fitting,
-            "logger": False,
-        }
-        if fitting:
+        given = self.config_init[self.subcommand].trainer
+        ours: dict[str, Any] = {"num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 10}
+        settings = {field: value for field, value in ours.items() if given[field] is None}
+        settings |= {"precision": self.precision, "plugins": [SafeCheckpointIO(), *as_list(given.plugins)]}
+        if not fitting:
+            settings |= {"enable_checkpointing": False, "logger": False}
+        else:
+            if given.logger is False or given.enable_checkpointing is False:
+                raise ValueError("A run keeps its log and its checkpoints: leave out logger and enable_checkpointing.")
             log = CSVLog(self.run_dir)
-            settings["logger"] = [log]
+            settings["logger"] = [log, *(as_list(given.logger) if given.logger is not True else [])]
             if _TENSORBOARD_AVAILABLE:
                 settings["logger"].append(TensorBoardLogger(self.run_dir, name="", version="tensorboard"))
-            settings["callbacks"] = self.watchers(log)
-            settings["log_every_n_steps"] = 10
+            bar = [] if given.enable_progress_bar is False else [RunBar()]
+            settings["callbacks"] = [*self.watchers(log), *bar, *as_list(given.callbacks)]
         return super().instantiate_trainer(**settings | kwargs)
 
     def watchers(self, log: CSVLog) -> list[Callback]:
-        """The callbacks of a training run; ``last.ckpt`` always, ``best.ckpt`` where there is a validation split."""
+        """What keeps a training run; ``last.ckpt`` always, ``best.ckpt`` where there is a validation split."""
 
         def checkpoint(name: str, **settings: Any) -> Callback:
             return ModelCheckpoint(self.run_dir, name, mode="max", enable_version_counter=False, **settings)
@@ -132,7 +132,6 @@ class RecipeCLI(LightningCLI):
             StopWhenDiverged(self.run_dir),
             RunRecord(self.facts(), log),
             LearningRateMonitor("step"),
-            RunBar(),
             *best,
             checkpoint("last", save_on_train_epoch_end=True),  # after best, whose score it remembers
         ]
@@ -158,13 +157,17 @@ class RecipeCLI(LightningCLI):
         if subcommand != "fit" and not kwargs.get("ckpt_path"):
             raise CheckpointError(f"Say which weights to {subcommand}: `--ckpt_path last` or `--ckpt_path FILE`.")
         if subcommand == "fit" and kwargs.get("ckpt_path"):
-            self.refuse_another_run(kwargs["ckpt_path"])
+            self.refuse_another_run(Path(kwargs["ckpt_path"]))
         elif subcommand == "fit" and (self.run_dir / "last.ckpt").exists():
+            self.datamodule.setup("fit")  # if the data are not there, nothing is put aside for nothing
             put_aside(self.run_dir)
         return kwargs
 
-    def refuse_another_run(self, checkpoint_path: str) -> None:
+    def refuse_another_run(self, checkpoint_path: Path) -> None:
         """A run goes on as it was begun: the checkpoint brings its optimiser, whatever the recipe says now."""
+        home = checkpoint_path.parent
+        if (self.run_dir / "last.ckpt").exists() and home.resolve() != self.run_dir.resolve():
+            raise CheckpointError(f"{self.run_dir} holds another run: add `--run_dir {home}` to go on there.")
         self.datamodule.setup("fit")
         begun, now = read_checkpoint(checkpoint_path).get("run") or {}, self.facts()
         now["train_fingerprint"] = fingerprint(self.datamodule.splits["train"])
@@ -175,21 +178,30 @@ class RecipeCLI(LightningCLI):
                     f"{now[field]}): go on with its own settings, or start afresh with another --run_dir."
                 )
 
-    def before_test(self) -> None:
-        self.checkpoint_path = self._prepare_subcommand_kwargs("test")["ckpt_path"]
-        self.checkpoint = read_checkpoint(self.checkpoint_path)
-        run = self.checkpoint.get("run")
-        if run is None or run["dataset"] != self.datamodule.name:
-            raise CheckpointError(
-                f"{self.checkpoint_path} is not from `s12 fit` on {self.datamodule.name}: test it on its own data."
+    def before_validate(self) -> None:
+        if not self.datamodule.has_validation:
+            raise ValueError(
+                "There is no validation split to measure on: train with one, such as validation_size 5000."
             )
+        self.read_its_own_checkpoint("validate")
+
+    def before_test(self) -> None:
         if self.settings.trainer.fast_dev_run or self.settings.trainer.limit_test_batches is not None:
             raise ValueError("A test is of the whole test set: leave out limit_test_batches and fast_dev_run.")
-        self.datamodule.setup()
-        if fingerprint(self.datamodule.splits["train"]) != run.get("train_fingerprint"):
+        self.read_its_own_checkpoint("test")
+
+    def read_its_own_checkpoint(self, subcommand: str) -> None:
+        """What is measured must have been trained on just this training split: other splits hold pictures of it."""
+        path = self._prepare_subcommand_kwargs(subcommand)["ckpt_path"]
+        self.checkpoint, data = read_checkpoint(path), self.datamodule
+        run = run_of(self.checkpoint, path)
+        if run["dataset"] != data.name:
+            raise CheckpointError(f"{path} is not from `s12 fit` on {data.name}: {subcommand} it on its own data.")
+        data.setup()
+        if fingerprint(data.splits["train"]) != run["train_fingerprint"]:
             raise CheckpointError(
-                f"{self.checkpoint_path} was trained on other pictures of {self.datamodule.name}: test it with the "
-                "data settings that it was trained with."
+                f"{path} was trained on other pictures of {data.name}: {subcommand} it with the data settings that it "
+                "was trained with."
             )
 
     def after_test(self) -> None:
@@ -205,6 +217,18 @@ class RecipeCLI(LightningCLI):
             print(
                 f"{metrics['test_accuracy']:.2%}, with flip TTA {metrics['test_accuracy_tta']:.2%}: written to {path}."
             )
+
+
+def whole_seed(seed: int | bool) -> int:
+    """The seed of the data, which is the run's. Raises ValueError for true and false, which name no seed."""
+    if isinstance(seed, bool):
+        raise ValueError(f"seed_everything must be a whole number, but it is {str(seed).lower()}.")
+    return seed
+
+
+def as_list(given: Any) -> list[Any]:
+    """One or several of something, or none."""
+    return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
 
 
 @rank_zero_only

@@ -32,7 +32,7 @@ def checkpoint(tmp_path):
             module.running_var.uniform_(0.5, 2).mul_(1e5)
     run = {
         "recipe": "fast", "recipe_hash": "abc", "seed": 0, "dataset": "Shapes", "train_images": 10,
-        "train_fingerprint": "f", "epochs_trained": 1, "commit": None,
+        "train_fingerprint": "f", "epochs_trained": 1, "commit": None, "config": {},
     }  # fmt: skip
     hyper_parameters = {"network": "page_resnet", "num_classes": 10, "logit_scale": 0.0625}
     state = {f"network.{key}": value for key, value in network.state_dict().items()} | {"whitening": torch.eye(27)}
