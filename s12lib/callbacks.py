@@ -15,7 +15,7 @@ from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 from tqdm import tqdm
 
-from s12lib.checkpoints import read_checkpoint
+from s12lib.checkpoints import CheckpointError, read_checkpoint
 from s12lib.datamodule import fingerprint
 from s12lib.errors import CourseError
 from s12lib.whole_file import whole_file
@@ -30,7 +30,10 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         with whole_file(Path(path)) as partial, open(partial, "wb") as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # what torch makes of a full disk
+                raise CheckpointError(f"{path} could not be written whole; is the disk full? ({error})") from error
             os.fsync(file.fileno())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
@@ -80,14 +83,20 @@ class CSVLog(Logger):
 
 
 class RunRecord(Callback):
-    """Counts a run's seconds and images over all its attempts, and puts them with ``facts`` into every checkpoint."""
+    """Counts a run's seconds and images over all its attempts, and puts them with ``facts`` into every checkpoint.
+
+    The state of torch's random generator goes along: the course's own network draws nothing from it while it trains.
+    """
 
     def __init__(self, facts: dict[str, Any], log: CSVLog) -> None:
         self.facts, self.csv = facts, log
         self.seconds, self.images, self.start, self.paused = 0.0, 0, 0.0, 0.0
+        self.random_state: torch.Tensor | None = None  # of a resumed run's last checkpoint, for a network with dropout
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.csv.resume_at(trainer.global_step)
+        if self.random_state is not None:
+            torch.set_rng_state(self.random_state)
         images = trainer.datamodule.splits["train"]  # type: ignore[attr-defined]
         self.facts |= {"train_images": len(images.labels), "train_fingerprint": fingerprint(images)}
         self.facts["classes"] = list(trainer.datamodule.classes)  # type: ignore[attr-defined]
@@ -103,16 +112,17 @@ class RunRecord(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         loader: Any = trainer.train_dataloader
-        images = len(loader) * loader.sampler.batch_size * loader.sampler.world_size
+        images = int(trainer.num_training_batches) * loader.sampler.batch_size * loader.sampler.world_size
         seconds = time.monotonic() - self.start
         self.seconds, self.images = self.seconds + seconds, self.images + images
         pl_module.log_dict({"images_per_second": images / seconds, "seconds": self.seconds})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "images": self.images}
+        return {"seconds": self.seconds, "images": self.images, "random_state": torch.get_rng_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seconds, self.images = state_dict["seconds"], state_dict["images"]
+        self.random_state = state_dict.get("random_state")
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -176,8 +186,8 @@ class RunBar(ProgressBar):
         loader: Any = trainer.train_dataloader
         sampler = loader.sampler
         self.batch = sampler.batch_size * sampler.world_size
-        total = int(trainer.estimated_stepping_batches) * self.batch
-        done = trainer.global_step * self.batch
+        step = self.batch * trainer.accumulate_grad_batches
+        total, done = int(trainer.estimated_stepping_batches) * step, trainer.global_step * step
         self.bar = tqdm(
             total=total, initial=done, unit=" images", unit_scale=True, disable=not self.enabled, mininterval=1
         )

@@ -77,6 +77,20 @@ def test_a_save_that_is_cut_short_leaves_the_checkpoint_before_it(module, name, 
     assert read_checkpoint(path)["epoch"] == 4, "what the killed save left behind must not be in the way"
 
 
+def test_a_full_disk_is_told_and_the_checkpoint_before_is_kept(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    SafeCheckpointIO().save_checkpoint({"state_dict": {}}, path)
+    before = path.read_bytes()
+
+    def full(*arguments):
+        raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 704 vs 598")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CheckpointError, match="is the disk full"):
+        SafeCheckpointIO().save_checkpoint({"state_dict": {"a": torch.ones(3)}}, path)
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("last.ckpt", before)]
+
+
 def test_a_checkpoint_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
     order = []
     fsync, replace = os.fsync, os.replace
@@ -405,11 +419,12 @@ def test_the_bar_does_not_ask_the_other_devices_for_their_metrics(monkeypatch, t
     sampler = SimpleNamespace(batch_size=16, world_size=2)
     trainer = SimpleNamespace(
         train_dataloader=SimpleNamespace(sampler=sampler), estimated_stepping_batches=2, global_step=0,
-        current_epoch=0, max_epochs=1,
+        current_epoch=0, max_epochs=1, accumulate_grad_batches=3,
     )  # fmt: skip
     bar.on_train_start(trainer, model)
     bar.on_train_batch_end(trainer, model, {"loss": torch.tensor(1.0)}, None, 0)
     assert "accuracy=75.0%" in bar.bar.postfix
+    assert bar.bar.total == 2 * 3 * 16 * 2, "steps × batches a step × images a batch × devices"
 
 
 def test_the_time_of_validation_is_no_training_time(monkeypatch):
@@ -419,7 +434,7 @@ def test_the_time_of_validation_is_no_training_time(monkeypatch):
     class Loader(list):
         sampler = SimpleNamespace(batch_size=10, world_size=1)
 
-    trainer = SimpleNamespace(train_dataloader=Loader(range(3)))
+    trainer = SimpleNamespace(train_dataloader=Loader(range(9)), num_training_batches=3)  # of nine, as it was told
     logged: dict = {}
     record, module = RunRecord({}, None), SimpleNamespace(log_dict=logged.update)
     for hook in (
