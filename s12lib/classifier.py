@@ -140,7 +140,8 @@ class Classifier(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         hp: Any = self.hparams
-        norms = [m for m in self.network.modules() if isinstance(m, nn.BatchNorm2d)]
+        kinds = (nn.BatchNorm2d, nn.SyncBatchNorm)
+        norms = [m for m in self.network.modules() if isinstance(m, kinds) and m.affine]
         biases, bn_weights = [m.bias for m in norms], [m.weight for m in norms]
         special = {id(p) for p in biases + bn_weights}
         weights = [p for p in self.network.parameters() if id(p) not in special]

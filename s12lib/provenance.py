@@ -13,6 +13,7 @@ import torch
 TRAINER_DEFAULTS: dict[str, Any] = {
     "accumulate_grad_batches": 1, "devices": 1, "fast_dev_run": False, "gradient_clip_val": None,
     "limit_train_batches": None, "max_steps": -1, "max_time": None, "num_nodes": 1, "overfit_batches": 0.0,
+    "sync_batchnorm": False,
 }  # fmt: skip
 """Fields of the Trainer that change what is trained: what differs from these is part of a recipe."""
 NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size")
@@ -74,6 +75,7 @@ def commit() -> str | None:
     """The commit of the checkout that this package lies in, with "+changes" if it was changed; None outside one."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
+        subprocess.run([*git, "ls-files", "--error-unmatch", Path(__file__).name], capture_output=True, check=True)
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -105,6 +105,21 @@ def test_every_parameter_is_in_the_group_that_the_recipe_says(freeze, monkeypatc
     assert all(group["nesterov"] and group["momentum"] == 0.8 for group in optimizer.param_groups)
 
 
+def test_batchnorm_over_several_devices_is_batchnorm_too(monkeypatch):
+    classifier = Classifier()
+    classifier.network = nn.SyncBatchNorm.convert_sync_batchnorm(classifier.network)
+    _, biases = optimizer_of(classifier, monkeypatch).param_groups
+    assert len(biases["params"]) == 8
+
+
+def test_batchnorm_without_weights_has_nothing_to_learn(monkeypatch):
+    classifier = Classifier()
+    classifier.network.prep[1] = nn.BatchNorm2d(64, affine=False)
+    weights, biases = optimizer_of(classifier, monkeypatch).param_groups
+    assert len(biases["params"]) == 7
+    assert all(isinstance(p, nn.Parameter) for p in weights["params"])
+
+
 def test_frozen_batchnorm_weights_stay_at_one_while_the_biases_learn(run):
     classifier, recorder = run(freeze_bn_weight=True, lr=0.1)
     norm = classifier.network[1]
