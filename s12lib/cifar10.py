@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import socket
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
@@ -72,13 +75,25 @@ def write_cifar10(arrays: dict[str, np.ndarray], path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def impatient(seconds: float = 20) -> Iterator[None]:
+    """Inside, a network that swallows everything is given up after so many seconds of silence."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
 def from_torchvision(root: Path) -> dict[str, np.ndarray]:
     """torchvision's CIFAR-10 as arrays, downloaded to ``root`` unless the archive is there; its MD5s are verified."""
     from torchvision.datasets import CIFAR10
 
     arrays = {}
     for split in SIZES:
-        dataset = CIFAR10(str(root), train=split == "train", download=True)
+        with impatient():
+            dataset = CIFAR10(str(root), train=split == "train", download=True)
         arrays[f"{split}_images"] = dataset.data
         arrays[f"{split}_labels"] = np.array(dataset.targets, dtype=np.uint8)
     return arrays

@@ -5,7 +5,7 @@ from http.client import HTTPException
 import torch
 from torchvision import datasets
 
-from s12lib.cifar10 import DataError
+from s12lib.cifar10 import DataError, impatient
 from s12lib.datamodule import CIFAR10, Split
 
 
@@ -33,7 +33,8 @@ class CIFAR100(CIFAR10):
 
     def _published(self, train: bool) -> datasets.CIFAR100:
         try:
-            return datasets.CIFAR100(str(self.folder), train=train, download=True)
+            with impatient():
+                return datasets.CIFAR100(str(self.folder), train=train, download=True)
         except (OSError, RuntimeError, EOFError, HTTPException) as error:
             fault = " ".join(str(error).split())
             raise DataError(f"CIFAR-100 is not in {self.folder} and could not be downloaded ({fault}).") from error

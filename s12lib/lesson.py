@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -68,14 +67,10 @@ def open_dataset(smoke: bool) -> ImageArrays:
     folder = find_data_dir()
     data: ImageArrays = CIFAR10(str(folder))
     if not (folder / "cifar10.npz").exists():
-        patience = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(20)  # a network that swallows everything must not hang the lesson
         try:
             prepare_cifar10(folder)
         except DataError:
             print(NO_CIFAR10)
             data = Shapes(train_size=2000 if smoke else 10_000)
-        finally:
-            socket.setdefaulttimeout(patience)
     data.setup()
     return data
