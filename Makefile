@@ -31,7 +31,7 @@ PYTEST     := $(ONE_THREAD) MPLBACKEND=agg $(PY) -m pytest
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' Makefile | expand -t 16
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s%s\n", $$1, $$2}' Makefile
 
 # ---- set-up ----------------------------------------------------------------------------------------------------------
 # $(READY) is written last and holds the folder's path: an interrupted set-up, or a moved folder, starts afresh.
@@ -99,8 +99,11 @@ bench: $(READY) ## measure how fast things are, on this machine
 # ---- using it --------------------------------------------------------------------------------------------------------
 
 train: $(READY) ## train the recipe `fast` on CIFAR-10, or `shapes` where it is not to be had; again goes on
-	@if $(BIN)/s12 data; then \
+	@$(BIN)/s12 data; status=$$?; \
+	if [ $$status = 0 ]; then \
 	  $(BIN)/s12 fit --config recipes/fast.yaml --ckpt_path last; \
+	elif [ $$status != 2 ]; then \
+	  exit $$status; \
 	else \
 	  echo "CIFAR-10 is not to be had here: training on Shapes, the drawn pictures, instead. The accuracy will not be CIFAR-10's."; \
 	  $(BIN)/s12 fit --config recipes/shapes.yaml --ckpt_path last; \

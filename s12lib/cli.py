@@ -51,10 +51,10 @@ class Parser(argparse.ArgumentParser):
         fail(f"{message}. `{self.prog} --help` shows how it goes.")
 
 
-def fail(message: object) -> NoReturn:
+def fail(message: object, status: int = 2) -> NoReturn:
     """Print one sentence to stderr and exit with status 2."""
     print(f"s12: {' '.join(str(message).split())}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)
 
 
 def parser_for(command: str) -> Parser:
@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             dispatch(command, arguments[1:])
         except KeyboardInterrupt:
-            fail("stopped by you.")
+            fail("stopped by you.", status=130)  # as shells call it; scripts must not take it for a refusal
         except Exception as error:
             if (message := sentence(error)) is None:
                 raise

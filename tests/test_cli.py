@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 import yaml
 from narrow_network import NarrowResNet, lively
@@ -78,6 +79,9 @@ def refusal(arguments, capsys):
         (["fit", "--config", SMOKE, "--data.batch_size", "0"], "batch_size"),
         (["fit", "--config", SMOKE, "--data.flip", "sideways"], "flip must be"),
         (["fit", "--config", SMOKE, "--model.lr", "-1"], "lr must be"),
+        (["fit", "--config", SMOKE, "--seed_everything", "true"], "seed_everything must be a whole number"),
+        (["fit", "--config", SMOKE, "--trainer.logger", "false"], "keeps its log"),
+        (["validate", "--config", SMOKE, "--data.validation_size", "0"], "no validation split"),
         (["fit", "--config", SMOKE, "--ckpt_path", "missing.ckpt"], "missing.ckpt"),
         (["test", "--config", SMOKE], "which weights"),
         (["test", "--config", SMOKE, "--ckpt_path", "last"], "train first"),
@@ -167,9 +171,66 @@ def test_a_new_run_puts_an_earlier_one_aside(trained, capsys):
     assert {path.name for path in Path("runs").iterdir()} == {"smoke-seed0", "smoke-seed0-earlier1"}
 
 
+def test_a_checkpoint_from_elsewhere_does_not_go_on_over_another_run(trained, capsys):
+    main(["fit", "--config", SMOKE, *SMALL, "--model.lr", "0.123"])
+    before = Path("runs/smoke-seed0/last.ckpt").read_bytes()
+    earlier = ["fit", *trained[:-1], "runs/smoke-seed0-earlier1/last.ckpt"]
+    assert "add `--run_dir runs/smoke-seed0-earlier1`" in refusal(earlier, capsys)
+    assert Path("runs/smoke-seed0/last.ckpt").read_bytes() == before
+
+
+def test_a_run_stays_in_its_place_when_the_data_are_not_there(trained, capsys, monkeypatch):
+    def nothing(*arguments, **settings):
+        raise OSError("no data today")
+
+    monkeypatch.setattr("s12lib.datamodule.draw_shapes", nothing)
+    assert "no data today" in refusal(["fit", "--config", SMOKE, *SMALL], capsys)
+    assert [path.name for path in Path("runs").iterdir()] == ["smoke-seed0"]
+
+
+def test_fields_of_the_trainer_reach_it(capsys, monkeypatch):
+    seen = {}
+
+    class Look(pl.Callback):
+        def on_fit_end(self, trainer, pl_module):
+            seen["steps"], seen["bars"] = trainer.log_every_n_steps, trainer.progress_bar_callback
+
+    monkeypatch.setattr("s12lib.folders.Look", Look, raising=False)
+    fields = ["--trainer.log_every_n_steps", "3", "--trainer.enable_progress_bar", "false"]
+    main(["fit", "--config", SMOKE, *SMALL, *fields, "--trainer.callbacks+=s12lib.folders.Look"])
+    assert seen == {"steps": 3, "bars": None}
+
+
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_a_run_is_measured_by_the_splits_that_it_was_trained_with(command, trained, capsys):
+    assert "trained on other pictures" in refusal([command, *trained, "--data.train_size", "310"], capsys)
+
+
+@pytest.mark.parametrize("change", [{"recipe": "../../x"}, {"seed": "0"}, {"train_fingerprint": None}])
+@pytest.mark.parametrize("command", ["test", "pack"])
+def test_a_checkpoint_that_says_something_odd_of_its_run_is_refused(command, change, trained, capsys):
+    path = Path("runs/smoke-seed0/last.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["run"] |= change
+    torch.save(checkpoint, path)
+    arguments = {"test": ["test", *trained], "pack": ["pack", path, "--out", "x.safetensors"]}[command]
+    assert str(path) in refusal(arguments, capsys)
+    assert not Path("results").exists()
+    assert not Path("x.safetensors").exists()
+
+
+def test_an_interruption_is_no_refusal(monkeypatch, capsys):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "dispatch", interrupted)
+    with pytest.raises(SystemExit) as exit:
+        main(["data"])
+    assert exit.value.code == 130
+
+
 def test_a_test_is_of_the_whole_test_set_and_by_the_data_of_the_run(trained, capsys):
     assert "the whole test set" in refusal(["test", *trained, "--trainer.limit_test_batches", "1"], capsys)
-    assert "trained on other pictures" in refusal(["test", *trained, "--data.train_size", "310"], capsys)
     assert not Path("results").exists()
 
 
@@ -259,15 +320,15 @@ def a_network_that_is_cheap_to_explain(monkeypatch):
 @pytest.fixture
 def drawn(monkeypatch):
     """What ``s12 explain`` hands to the drawing."""
-    from s12lib import viz_heatmaps
+    from s12lib import viz
 
-    calls, draw = [], viz_heatmaps.heatmap_table
+    calls, draw = [], viz.heatmap_table
 
     def recorded(*arguments, **settings):
         calls.append(arguments)
         return draw(*arguments, **settings)
 
-    monkeypatch.setattr(viz_heatmaps, "heatmap_table", recorded)
+    monkeypatch.setattr(viz, "heatmap_table", recorded)
     return calls
 
 
