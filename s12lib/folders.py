@@ -9,8 +9,11 @@ import torch
 from torchvision.datasets import ImageFolder
 
 from s12lib.cifar10 import DataError
-from s12lib.datamodule import ImageArrays, Split
+from s12lib.cifar100 import CIFAR100
+from s12lib.datamodule import CIFAR10, ImageArrays, Shapes, Split
 from s12lib.pictures import read_picture
+
+TAKEN = (CIFAR10.name, CIFAR100.name, Shapes.name)  # results of another dataset must not stand under these names
 
 
 def place_in_draw(image: np.ndarray) -> float:
@@ -18,11 +21,16 @@ def place_in_draw(image: np.ndarray) -> float:
     return int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "big") / 2**64
 
 
+def is_picture(name: str) -> bool:
+    """Whether a file's name is that of a picture that ``read_picture`` takes."""
+    return name.lower().endswith((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"))
+
+
 class ClassFolders(ImageFolder):
     """torchvision's ImageFolder with the course's rule for pictures, and without hidden folders such as Jupyter's."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(str(folder), loader=read_picture)
+        super().__init__(str(folder), loader=read_picture, is_valid_file=is_picture)
 
     def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
         names = [name for name in super().find_classes(directory)[0] if not name.startswith(".")]
@@ -59,6 +67,10 @@ class Pictures(ImageArrays):
             )
         self.folder = Path(data_dir)
         self.name = self.folder.resolve().name
+        if self.name in TAKEN:
+            raise ValueError(
+                f"data_dir must not be called {self.name}, as a dataset of the course is: rename the folder"
+            )
         self.shares = {"test": test_share, "validation": validation_share}
 
     @property
@@ -91,8 +103,11 @@ class Pictures(ImageArrays):
         if not self.has_validation:
             del chosen["validation"]
         self.splits = {
-            split: Split(torch.from_numpy(images[mask]), labels[torch.from_numpy(mask)])
+            split: Split(torch.from_numpy(images[at]), labels[torch.from_numpy(at)])
             for split, mask in chosen.items()
+            for at in [
+                np.nonzero(mask)[0][places[mask].argsort()]
+            ]  # not class by class: whitening sees the first 2,000
         }
         self._check_splits()
 

@@ -164,3 +164,19 @@ def test_a_recipe_can_name_a_folder_and_its_run_joins_the_table(trees, tiny_netw
     capsys.readouterr()
     main(["results"])
     assert "| **mine** | trees | 1 | 1 |" in capsys.readouterr().out
+
+
+def test_the_first_pictures_of_a_split_are_of_every_class(trees):
+    assert read(trees).splits["train"].labels[:20].unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["CIFAR-10", "CIFAR-100", "Shapes"])
+def test_a_folder_cannot_pass_for_a_dataset_of_the_course(name, tmp_path):
+    with pytest.raises(ValueError, match="rename the folder"):
+        Pictures(str(tmp_path / name))
+
+
+def test_files_that_look_like_pictures_and_cannot_be_read_by_the_rule_are_passed_over(trees):
+    Image.new("RGB", (40, 40), "red").save(trees / "oak" / "red.gif")
+    (trees / "oak" / "scan.tif").write_bytes(b"of another kind")
+    assert sum(len(split.labels) for split in read(trees).splits.values()) == 111
