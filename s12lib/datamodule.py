@@ -161,6 +161,11 @@ class Shapes(ImageArrays):
         eval_batch_size: int = 1000,
     ) -> None:
         super().__init__(batch_size, crop, flip, cutout, seed, eval_batch_size)
+        if min(train_size, test_size) < 1 or validation_size < 0:
+            raise ValueError(
+                "train_size and test_size must be at least 1 and validation_size at least 0, but they are "
+                f"{train_size}, {test_size} and {validation_size}"
+            )
         self.sizes = {"train": train_size, "validation": validation_size, "test": test_size}
 
     @property

@@ -16,7 +16,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 from torch.nn import functional
 
-from s12lib.augment import normalize
+from s12lib.augment import as_tensor, normalize
 from s12lib.cam_methods import METHODS
 
 Images = np.ndarray | torch.Tensor
@@ -154,9 +154,7 @@ def checked_images(images_uint8: Images) -> torch.Tensor:
         raise TypeError(f"images_uint8 must be an array or a tensor, but it is a {type(images_uint8).__name__}.")
     if images_uint8.dtype not in (np.uint8, torch.uint8):
         raise TypeError(f"images_uint8 must be uint8 with values 0 to 255, but its type is {images_uint8.dtype}.")
-    if isinstance(images_uint8, np.ndarray):  # copied, since torch takes no mirrored view and warns of read-only arrays
-        images_uint8 = torch.from_numpy(np.array(images_uint8, order="C"))
-    images = images_uint8.detach().cpu()
+    images = as_tensor(images_uint8).detach().cpu()
     images = images[None] if images.ndim == 3 else images
     if images.ndim != 4 or images.shape[1:] != (32, 32, 3) or len(images) == 0:
         shape = tuple(images_uint8.shape)

@@ -76,6 +76,14 @@ def test_normalize_treats_arrays_tensors_and_single_images_alike():
     assert normalize(images[:0]).shape == (0, 3, 32, 32)
 
 
+def test_normalize_takes_mirrored_and_read_only_arrays_in_silence(recwarn):
+    images = np.arange(2 * 32 * 32 * 3, dtype=np.uint32).reshape(2, 32, 32, 3).astype(np.uint8)
+    mirrored = normalize(images[:, :, ::-1])
+    images.setflags(write=False)
+    assert torch.equal(normalize(images).flip(3), mirrored)
+    assert not recwarn.list
+
+
 def test_normalize_leaves_its_input_alone():
     images = random_images(2)
     before = images.clone()

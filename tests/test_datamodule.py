@@ -134,6 +134,12 @@ def test_shapes_are_the_pictures_of_seed_0_with_their_masks(split, count, shapes
     assert (found.labels.dtype, found.masks.dtype) == (torch.int64, torch.bool)
 
 
+@pytest.mark.parametrize("sizes", [{"train_size": 0}, {"validation_size": -5}, {"test_size": 0}])
+def test_shapes_of_an_impossible_size_are_refused(sizes):
+    with pytest.raises(ValueError, match="at least"):
+        Shapes(**sizes)
+
+
 def test_shapes_can_do_without_validation():
     data = Shapes(train_size=20, validation_size=0, test_size=20)
     data.setup()
