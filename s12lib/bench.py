@@ -136,14 +136,16 @@ class Bench:
         layout = torch.channels_last if fast else torch.contiguous_format
         network = PageResNet().to(self.device).to(memory_format=layout)
         optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, nesterov=True)
+        scaler = torch.amp.GradScaler(self.device.type, enabled=fast and self.low == torch.float16)
 
         def epoch() -> None:
             for images, labels in self.loader():
                 with torch.autocast(self.device.type, self.low, enabled=fast):
                     loss = F.cross_entropy(network(images if fast else images.contiguous()), labels)
                 optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
 
         return epoch
 
@@ -156,7 +158,8 @@ class Bench:
 
         def epoch() -> float:
             clock = StepClock()
-            trainer = pl.Trainer(max_epochs=1, devices=1, precision=precision, callbacks=[clock], **quiet)
+            lean: Any = quiet | {"accelerator": self.device.type, "devices": 1}
+            trainer = pl.Trainer(max_epochs=1, precision=precision, callbacks=[clock], **lean)
             trainer.fit(Classifier(whiten=False, ema_decay=0.0, freeze_bn_weight=False), self.loader())
             return clock.seconds
 
@@ -232,6 +235,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    provenance.exact_float32()
     rows = Bench(options.batch_size, options.steps).rows(options.rounds)
     text = page(rows, f"--batch-size {options.batch_size} --steps {options.steps} --rounds {options.rounds}")
     print(text)
