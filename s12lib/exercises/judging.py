@@ -139,7 +139,7 @@ def _look_for_a_seed(exercise: Exercise, answer: Any) -> None:
     """Two different seeds must not lead to the same state: otherwise the answer has seeded the generator itself."""
     ends = []
     for seed in (1, 2):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPU's, too
         exercise.judge(answer)
         ends.append(torch.get_rng_state())
     if torch.equal(*ends):
