@@ -64,7 +64,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         result = json.loads(path.read_text("utf-8"))
         missing = [key for key in needed if key not in result]
-    except (OSError, ValueError, AttributeError) as error:
+        missing += ["config.max_epochs"] if "max_epochs" not in result.get("config", {}) else []
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ResultsError(f"{path} cannot be read as a result ({error}).") from error
     if missing:
         raise ResultsError(f"{path} lacks {', '.join(missing)}.")

@@ -51,6 +51,13 @@ def test_every_look_at_the_test_set_is_on_record(tmp_path):
     assert "measure a run: 3, over 1 runs" in results.table(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["3", "[]", "{", '{"config": {}}', '{"config": 3}'])
+def test_what_is_no_result_is_refused_by_its_files_name(content, tmp_path):
+    (tmp_path / "mine.json").write_text(content)
+    with pytest.raises(results.ResultsError, match=r"mine\.json"):
+        results.table(tmp_path)
+
+
 @pytest.mark.parametrize("missing", ["dataset", "test_accuracy", "recipe_hash", "looks"])
 def test_a_result_that_lacks_a_field_is_refused_by_name(missing, tmp_path):
     path = results.record(RUN, METRICS, "a" * 64, tmp_path)
@@ -58,12 +65,6 @@ def test_a_result_that_lacks_a_field_is_refused_by_name(missing, tmp_path):
     del result[missing]
     path.write_text(json.dumps(result))
     with pytest.raises(results.ResultsError, match=missing):
-        results.table(tmp_path)
-
-
-def test_a_damaged_result_is_named(tmp_path):
-    (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(results.ResultsError, match=r"broken\.json"):
         results.table(tmp_path)
 
 
