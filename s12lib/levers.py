@@ -8,6 +8,7 @@ The test set is not touched. ``s12 results --write`` puts the table into the boo
 
 import argparse
 import json
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -56,14 +57,12 @@ def train(
     """One run without the lever ``off`` ("none": the recipe as it is); returns its file, made earlier or now.
 
     ``held_out`` training images are kept for the validation split; ``fields`` are further arguments of ``s12 fit``.
-    The validation accuracy is that of the last (averaged) weights. Raises ResultsError when the file of an earlier run
-    with other fields is in the way.
+    The validation accuracy is that of the last (averaged) weights.
     """
     name = f"{recipe.stem}-{epochs}epochs-{held_out}heldout-without-{off}-seed{seed}"
+    name += "".join(re.sub(r"[^\w.=-]", "_", field.replace("--", "-")) for field in fields)
     out = folder / f"{name}.json"
     if out.exists():
-        if json.loads(out.read_text())["fields"] != [*fields]:
-            raise ResultsError(f"{out} was made with other fields: move it away to train this run anew.")
         return out
     from s12lib.recipe import RecipeCLI, expect_warnings
 

@@ -91,5 +91,5 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
     levers.main(arguments)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
-    with pytest.raises(ResultsError, match="made with other fields"):
-        levers.main([*arguments, "--model.lr=0.5"])
+    levers.main([*arguments, "--model.lr=0.5"])
+    assert len(list((tmp_path / "out").iterdir())) == 4, "another learning rate makes another pair of runs"
