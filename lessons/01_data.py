@@ -66,9 +66,9 @@ data = course.data
 # %% [markdown]
 # ## 1. What is in the box
 #
-# CIFAR-10 was collected by Alex Krizhevsky in 2009. Pictures were searched for by name on the web, and people threw
-# out what did not fit: drawings, and whatever does not show one such thing prominently. What remained are 60,000
-# colour pictures of ten kinds of things.
+# CIFAR-10 was collected by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton, and published in 2009. Pictures were
+# searched for by name on the web, and people threw out what did not fit: drawings, and whatever does not show one such
+# thing prominently. What remained are 60,000 colour pictures of ten kinds of things.
 #
 # **Predict first.** A telephone's photograph has some twelve million pixels. How many of CIFAR-10's pictures would
 # fit into one?
@@ -126,13 +126,14 @@ nearest = torch.cdist(pixels, centres).argmin(1)
 right = nearest == validation.labels
 print(f"nearest average: {right.float().mean():.1%} right, on the validation set of {data.name}")
 for k, name in enumerate(data.classes):
-    print(f"  {name:<11} {right[validation.labels == k].float().mean():6.1%}")
+    found, taken = right[validation.labels == k].float().mean(), (nearest == k).float().mean()
+    print(f"  {name:<11} {found:6.1%} of its pictures found; its average is nearest to {taken:5.1%} of all pictures")
 
 # %% [markdown]
 # Airplanes and ships are blue, frogs and deer are not, and a car is something broad in the middle. That alone lifts
 # you well above chance, on average. Now read the lines. Some classes are found less often than by guessing. The
-# average of cats is a brown blur in the middle of everything, so hardly any cat is nearest to it, while its neighbours
-# collect what is blue or green.
+# average of cats lies close to the average of everything, so for nearly every picture, of a cat too, some other class's
+# average is nearer. The averages at the edge, very blue or very dark, collect the pictures.
 #
 # This is worth remembering. A classifier can be right for a poor reason: the sky instead of the wing, the water
 # instead of the hull. When your network says *ship*, has it seen a ship? Lesson 05 asks it.

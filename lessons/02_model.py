@@ -87,8 +87,8 @@ print("weights:", tuple(conv.weight.shape), "=", f"{conv.weight.numel():,}")
 # also one at the edge, is once the middle of the window.
 #
 # There is no bias, and that is not stinginess. After the convolution comes **BatchNorm**. For each channel it takes
-# the mean and the spread over the batch, subtracts the one and divides by the other. Then it multiplies by a weight
-# and adds a bias, which it learns.
+# the mean and the spread over all places of all pictures in the batch, subtracts the one and divides by the other. Then
+# it multiplies by a weight and adds a bias, which it learns.
 #
 # **Predict first.** Give the convolution a bias of 1,000. How much does BatchNorm's output change?
 
@@ -148,8 +148,8 @@ print("training mode:          the same?", torch.allclose(early, late, atol=1e-5
 # does ReLU. The largest of four stays the largest. Only a negative weight turns them round.
 #
 # Then why pool early? BatchNorm and ReLU have a quarter of the places left to work on. On a GPU, where these two are
-# slow for what they do, Page gained time by the exchange. In training it is another network, though: BatchNorm takes
-# its statistics from the winners only.
+# slow for what they do, Page, whose network of 2018 pooled last, gained time by the exchange. In training it is another
+# network, though: BatchNorm takes its statistics from the winners only.
 
 # %% [markdown]
 # ### Exercise: count by formula
@@ -316,7 +316,8 @@ print(f"{sum(stop[3] for stop in walk):,} in all; the package's: {sum(p.numel() 
 # %% tags=["goal"]
 largest = max(walk, key=lambda stop: stop[3])
 title = f"{largest[0]} holds {largest[3] / sum(stop[3] for stop in walk):.0%} of the parameters"
-viz.show(viz.shape_walk(walk, title, f"The Page ResNet, on pictures of {data.name}"))
+where = f"Shapes and numbers of parameters of the Page ResNet, on {data.name}; drawn not to scale"
+viz.show(viz.shape_walk(walk, title, where))
 
 # %% [markdown]
 # There is a rhythm in it: each halving of the size goes with a doubling of the channels. A map has a quarter of the
@@ -442,21 +443,22 @@ for k in range(len(names)):
     fields.append(x.grad.abs().sum(1).mean(0))
 share = (fields[-1][12:28, 12:28].sum() / fields[-1].sum()).item()
 pictures = torch.stack([field / field.max() for field in fields])[..., None].expand(-1, -1, -1, 3)
-title = f"layer3 could see everything; {share:.0%} of what moves it is in the quarter around it"
-where = f"The trained Page ResNet, 16 pictures of {data.name}; each on its own scale"
+title = f"layer3 sees far: {share:.0%} of what moves it lies in the quarter around, an even spread would be 25%"
+where = f"How much each pixel moves one middle place; 16 pictures of {data.name}, own scales"
 viz.show(viz.image_grid(pictures, names, title, where, columns=4))
 
 # %% [markdown]
-# The field fades towards its border. There are many ways from a pixel in the middle to the place, and few from a pixel
-# at the edge. Luo and others called this the *effective* receptive field in 2016, and found that
-# training widens it. So we have asked a trained network, whose weights come with the package. An untrained one sees
-# mostly its own surroundings; you can try. When a heatmap in lesson 05 points at a place, this is what the place has
-# seen.
+# In the early stages the field fades towards its border. There are many ways from a pixel in the middle to the place,
+# and few from a pixel at the edge. Luo and others called this the *effective* receptive field in 2016, and found that
+# training widens it. So we have asked a trained network, whose weights come with the package. In layer3 the fading is
+# weak: the surroundings have more than their even share, but most of what moves the place lies further off. When a
+# heatmap in lesson 05 points at a place, remember that the evidence may lie elsewhere.
 
 # %% [markdown]
 # ## 6. The scale of the logits
 #
-# The last step multiplies the ten logits by a small constant, 1/8 with Page. Softmax then makes probabilities of them.
+# The last step multiplies the ten logits by a small constant: 1/8 with Page, 1/16 in this course's recipes. Softmax
+# then makes probabilities of them.
 #
 # **Predict first.** An untrained network knows nothing. How sure will it be of its favourite class, with and without
 # the scale? (10% would be honest.)
@@ -556,7 +558,8 @@ print(f"{len(renamed) - len(unexpected)} of {len(renamed)} tensors were loaded, 
 # Each of these was found in published code for this very exercise.
 #
 # - **The network left in training mode** in the app. You have seen the symptom.
-# - **`eval` without brackets**: `network.eval` is a function that nobody calls. Nothing complains.
+# - **`eval()` called on a layer's name** and not on the network. Nothing complains, and BatchNorm goes on as in
+#   training.
 # - **`load_state_dict(..., strict=False)`**: names that do not match are passed over in silence, and all of the
 #   network can stay random. Load strictly.
 # - **An exercise's check that looks at shapes only**, and takes a block without its skip connection for a residual

@@ -214,14 +214,14 @@ print("the same, bit for bit:", all(torch.equal(a, b) for a, b in pairs))
 #
 # `s12lib.Classifier` is this module grown up: a schedule, averaged weights, metrics, and a few levers from Page's
 # posts, each of them a field that can be switched off. (`bias_lr_multiplier` lets BatchNorm's biases learn faster,
-# and `whiten` starts the first convolution from patches without correlation. What each is worth is asked in the
-# [results](../book/results.md), by switching it off.) From here on, that is what you train.
+# and `whiten` starts the first convolution from filters whose outputs are uncorrelated and equally strong. What each
+# is worth is asked in the [results](../book/results.md), by switching it off.) From here on, that is what you train.
 
 # %% [markdown]
 # ## 3. The learning rate
 #
 # It matters more than any other number, and nobody can calculate it. Smith's **finder** (2015) tries them all in one
-# short run: the rate climbs by the same factor from step to step, and you watch the loss.
+# short run: the rate climbs from step to step (his evenly, ours by a factor), and you watch the loss.
 #
 # First a witness. It writes down a row for each step; you will use it again.
 
@@ -235,7 +235,7 @@ class Recorder(pl.Callback):
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         lr = trainer.optimizers[0].param_groups[0]["lr"]
-        self.rows.append({"step": trainer.global_step, "lr-SGD/pg1": lr})
+        self.rows.append({"step": trainer.global_step, "lr-SGD/pg1": lr})  # so Lightning's own log calls it
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         self.rows[-1]["train_loss"] = outputs["loss"].item()
@@ -270,9 +270,6 @@ lrs, losses = lrs[losses.isfinite()], losses[losses.isfinite()]  # far out on th
 
 
 # %%
-from s12lib.viz_training import lr_sweep
-
-
 def read_sweep(lrs, losses, window=7):
     """The smoothed curve, and the rates at its steepest fall and at its lowest point; no rates if it never falls."""
     smooth, middle = losses.unfold(0, window, 1).mean(1), lrs[window // 2 : -(window // 2)]
@@ -287,11 +284,11 @@ def read_sweep(lrs, losses, window=7):
 curve, found = read_sweep(lrs, losses)
 title = f"It learns fastest near {found['steepest']:.2g}" if found else "No learning rate stands out"
 where = f"{data.name}, {len(losses)} batches of {some.batch_size} training pictures"
-viz.show(lr_sweep(lrs.tolist(), losses.tolist(), tuple(x.tolist() for x in curve), found, title, where))
+viz.show(viz.lr_sweep(lrs.tolist(), losses.tolist(), tuple(x.tolist() for x in curve), found, title, where))
 
 # %% [markdown]
 # On the left the steps are too small for anything to happen. In the middle the loss falls. On the right the steps
-# overshoot: the curve staggers back towards ln 10, and what was learned is lost. A peak for one-cycle lies between the
+# overshoot: the loss jumps up and down, and what one step learns, another loses. A peak for one-cycle lies between the
 # steepest place and the lowest: at the lowest the network has stopped getting better already. We take the (geometric)
 # mean. It belongs to this batch size: the recipe of section 7 peaks at 1.0, with batches eight times as large, and
 # larger batches bear larger steps (Goyal et al., 2017). Then throw the swept network away: its last steps have wrecked
@@ -376,7 +373,7 @@ drawn = {
     "another split": [rate(step, epochs * (50_000 // batch_size)) for step in steps],
 }
 title = f"Stepped once an epoch, the rate reaches {max(drawn['once an epoch']):.0%} of its peak"
-where = f"The schedule of {epochs} epochs, {pictures:,} pictures in batches of {batch_size}; computed, from no dataset"
+where = f"{epochs} epochs of {pictures:,} pictures, batches of {batch_size}; computed, no dataset"
 viz.show(viz.lines({name: (steps, y) for name, y in drawn.items()}, title, where, "step", "share of the peak"))
 
 # %% [markdown]
@@ -391,7 +388,7 @@ viz.show(viz.lines({name: (steps, y) for name, y in drawn.items()}, title, where
 #
 # *Difficulty 3 of 5, about 15 minutes.* Both mistakes were shipped in this function, with PyTorch's own `OneCycleLR`
 # (it starts at 1/25 of the peak, and is a wave, no line). The run below has 3 epochs, each of 4 training and 10
-# validation batches. Look at what the learning rate does.
+# validation batches. Look at the rates; then write it as it was meant, with `OneCycleLR` and the same peak.
 
 
 # %% tags=["nbval-check-output"]
@@ -578,12 +575,13 @@ chance = (card["test_accuracy"] * (1 - card["test_accuracy"]) / 10_000) ** 0.5
 print(f"\nchance in the choice of 10,000 test pictures: ± {100 * chance:.2f} points (one standard deviation)")
 
 # %% [markdown]
-# The layers are the same in all three rows. What differs is the schedule, the loss, the augmentation, the averaging,
-# and care. Compare plain with plain.
+# The layers are the same in all three rows (Page's pooled after ReLU; see lesson 02). What differs is the
+# schedule, the loss, the augmentation, the averaging, and care. Compare plain with plain.
 #
-# Mind what the last row is *not*. It is one run, not a mean of several, and another seed would give another number. Two
-# rows that are less than about twice that ± apart may differ by the choice of pictures alone. All runs stand in the
-# [results](../book/results.md); a last digit may differ there, since the package's weights are rounded to 16 bits.
+# Mind what the last row is *not*. It is one run, not a mean of several, and another seed would give another number. The
+# ± says how far each row may lie from the accuracy on all such pictures. It is no measure of differences, since all
+# were asked about the same pictures: those take several runs. All stand in the [results](../book/results.md), where the
+# training accuracy is higher too: it is that of the averaged weights, on pictures as they are.
 
 # %% [markdown]
 # ## 8. Stop, resume, repeat
@@ -627,8 +625,8 @@ for name in ("state_dict", "current_model_state", "optimizer_states", "lr_schedu
     print(f"  {name:<20} {len(checkpoint[name])} entries")
 
 # %% [markdown]
-# The resumed run is the same to the last bit, whatever its seed: weights, averaged weights, momentum, position in the
-# schedule, all came out of the file, and the order of the pictures follows from the seed of the *data* and the epoch.
+# The resumed run is the same to the last bit, whatever its seed: weights, averages, momentum, place in the schedule all
+# came out of the file, and the order of the pictures follows from the seed of the *data* and the epoch.
 # (`state_dict` is the average, to be measured and shipped; `current_model_state` is what training goes on with. Confuse
 # them, and you judge another network.)
 # The prolonged run is another one, since a one-cycle over one epoch is not the first half of a one-cycle over two.
@@ -657,8 +655,7 @@ for dtype in (torch.float32, torch.bfloat16, torch.float16):
 
 # %% [markdown]
 # float16 has the digits but not the range: a large number becomes infinite, and infinity minus infinity is `nan`,
-# which then spreads through all weights. A small gradient becomes 0. bfloat16 has float32's range and hardly three
-# digits, which is enough here.
+# which spreads. A small gradient becomes 0. bfloat16 has float32's range and hardly three digits: enough here.
 #
 # | you have | take |
 # |---|---|
@@ -675,13 +672,12 @@ for dtype in (torch.float32, torch.bfloat16, torch.float16):
 #
 # All but the last were found in published code for this very exercise.
 #
-# - **One-cycle stepped once an epoch**, or its total taken from another split. You have drawn both.
-# - **The best epoch on the test set reported.** Lesson 01 measured what that is worth. A run is judged by its last
+# - **One-cycle stepped once an epoch**, or its total taken from another split.
+# - **The best epoch on the test set reported.** A run is judged by its last
 #   weights, once.
-# - **The learning-rate finder run, plotted, and ignored:** the optimiser below had another number, typed in long ago.
-# - **A `nan` loss in float16 that nobody noticed**, since the progress bar was still moving. Stop at the first.
-# - **More epochs "added" to a finished one-cycle.** That is another run, and not the one that a longer plan would
-#   have given.
+# - **The learning-rate finder run, plotted, and ignored:** the optimiser had another number.
+# - **A `nan` loss in float16 that nobody noticed**, since the progress bar was still moving.
+# - **More epochs "added" to a finished one-cycle.** That is another run than the longer plan's.
 
 # %% [markdown]
 # ## Recap

@@ -18,8 +18,9 @@
 #
 # Minutes to run: 1 on a GPU, 2 on a CPU. Reading and solving takes about two hours.
 #
-# You need: lesson [01 · The data](01_data.ipynb), for the three sets, and [02 · The network](02_model.ipynb), for the
-# names of the layers. The [glossary](../book/glossary.md) explains every term.
+# You need: lesson [01 · The data](01_data.ipynb), for the three sets, [02 · The network](02_model.ipynb), for the
+# names of the layers, and the loss of [03 · The training](03_train.ipynb). The [glossary](../book/glossary.md) explains
+# every term.
 
 # %% [markdown]
 # ## Where this lesson ends
@@ -111,23 +112,23 @@ def wilson(hits, count, z=1.96):
     return centre - half, centre + half
 
 
-shares, highest = {}, {}
+shares, spans = {}, {}
 for k, name in enumerate(data.classes):
     hits, count = right[labels == k].sum().item(), (labels == k).sum().item()
     low, high = wilson(hits, count)
-    shares[name], highest[name] = hits / count, high
+    shares[name], spans[name] = hits / count, (low, high)
     print(f"{name:<11} {hits:>3} of {count} = {hits / count:6.1%}    95% interval: {low:.1%} to {high:.1%}")
 low, high = wilson(right.sum().item(), len(right))
 print(f"all classes together: {low:.1%} to {high:.1%}")
 lowest = min(shares, key=shares.get)
-tied = [name for name in shares if name != lowest and shares[name] < highest[lowest]]
-print(f"not to be told from the lowest, {lowest}:", ", ".join(tied) or "none")
+tied = [name for name in shares if name != lowest and spans[name][0] <= spans[lowest][1]]
+print(f"their interval overlaps that of the lowest, {lowest}:", ", ".join(tied) or "none")
 
 # %% [markdown]
-# Cat and dog, you may have said. The last line names those that this exam cannot tell from the lowest. A class's
-# interval is several points wide. Where two of them overlap, the order of the two classes may well be
-# luck. Where they do not, you have found something. Whoever reports a class's accuracy to the second decimal has not
-# looked at its interval.
+# Cat and dog, you may have said. The last line counts the candidates. A class's interval is several points wide. Where
+# two of them overlap, the order of the two classes may be luck (or not: the difference has an interval of its own).
+# Where they do not, you have found something. Whoever reports a class's accuracy to the second decimal has not looked
+# at its interval.
 #
 # The card's number, from the whole test set, should lie in the interval of all classes together. Does it?
 
@@ -298,8 +299,8 @@ title = title if mistakes else "No mistakes at all; of these it was least sure"
 viz.show(viz.image_grid(images[surest], captions, title, where, columns=4))
 
 # %% [markdown]
-# Above: what the network says, and how likely it thinks that. Below: what the label says, and how likely the network
-# thinks *that*.
+# The first line: what the network says, and how likely it thinks that. The second: what the label says, and how likely
+# the network thinks *that*.
 #
 # Put each in a box. *Unusual*: the thing is there, and looks like few others of its
 # kind. *Unclear*: at 32 pixels you would not have known either. *Disputable*: you side with the network. The last box
@@ -416,8 +417,8 @@ viz.show(viz.reliability(*reliability(confidence, right), title, where))
 # A finite sample always shows a gap, even when there is none. So an ECE is to be read beside what honesty would show:
 # near that floor you cannot tell a calibrated network from a slightly wrong one.
 #
-# The diagram shows the same in detail. The larger a point, the more pictures. Above the dashed line the network is
-# right more often than it says. A small point far off the line may be luck.
+# The figure, a **reliability diagram**, shows the same in detail. The larger a point, the more pictures. Above the
+# dashed line the network is right more often than it says. A small point off the line may be luck.
 
 # %% [markdown]
 # ## 5. One number mends it
@@ -507,11 +508,11 @@ for name, sure in {
 
 # %%
 before, after = calibration_error(confidence, right), calibration_error(crossed, right)
-title = f"One number takes the ECE from {before:.1%} to {after:.1%}"
+title = f"A fitted temperature takes the ECE from {before:.1%} to {after:.1%}"
 viz.show(viz.reliability(*reliability(crossed, right), title, f"{where}, cross-fitted"))
 
 # %% [markdown]
-# Nearly all of the gap is gone: see the last column. But one number cannot lift one bin and lower another.
+# Nearly all of the gap is gone. But one number cannot lift one bin and lower another.
 #
 # But was the test set not to be opened once, with nothing left to choose?
 #
@@ -519,8 +520,8 @@ viz.show(viz.reliability(*reliability(crossed, right), title, f"{where}, cross-f
 # they were. What is reported is how well *fitting a temperature* works, and that each half tells honestly about the
 # other.
 #
-# And it costs something. First, there are two temperatures now, and you can ship only one: say, one fitted on
-# all 2,000, whose ECE you then have not measured, but only that of two that are nearly it. Second, for the calibration
+# It costs something, too. There are two temperatures now, and you can ship only one: say, one fitted on
+# all 2,000, whose own ECE you then have not measured. And for the calibration
 # of *this* network these 2,000 are no test pictures any more. Who can, does better: train on 45,000, fit T on the 5,000
 # that were held out, and leave the test set alone.
 

@@ -233,7 +233,6 @@ check("gradcam_map", gradcam_map)
 
 # %%
 from s12lib.explain import enlarge
-from s12lib.viz_heatmaps import heatmap_table
 
 gradcam_map = use("gradcam_map", gradcam_map)
 by_hand = gradcam_map(activations, gradients).detach().cpu()
@@ -242,7 +241,7 @@ row, column = divmod(by_hand.argmax().item(), 4)
 title = f"Row {row + 1}, column {column + 1} of 4 × 4 has {by_hand.max() / by_hand.sum():.0%} of the heat"
 maps = {"what is known": places, "on the picture": places, "enlarged": enlarge(by_hand)}
 notes = [(f"is: {data.classes[label]}", f"for: {data.classes[said]}", "", "")]
-viz.show(heatmap_table(images[first], maps, notes, title, where, opacities=(1, 0.6, 0.6)))
+viz.show(viz.heatmap_table(images[first], maps, notes, title, where, opacities=(1, 0.6, 0.6)))
 
 # %% [markdown]
 # The second picture is all there is. The last is the same, enlarged *bilinearly*: between the places' centres the
@@ -269,7 +268,8 @@ viz.show(heatmap_table(images[first], maps, notes, title, where, opacities=(1, 0
 # L_c = \mathrm{ReLU}\Big(\frac{s}{16} \sum_k W_{ck} A_k\Big)
 # $$
 #
-# That is the last layer, applied at each place, and a closed form. It exists because nothing but a pool and *one
+# That is the last layer, applied at each place, and a **closed form**: a formula that needs no gradient. It exists
+# because nothing but a pool and *one
 # linear layer* lies behind layer3, and the pool gives every channel the same share, 1/16. (Zhou and others had found
 # such maps in 2016, for a head that averages; there they are called **class activation maps**.) An exact answer is a
 # treasure: every implementation can be held against it.
@@ -341,7 +341,7 @@ notes = [("", *(f"{data.classes[c]}, {probabilities[first[0], c]:.1%}" for c in 
 title = (
     f"Evidence of {class_maps[0, least].max():+.2f} for {data.classes[least]} is drawn as hot as {closed.max():+.2f}"
 )
-viz.show(heatmap_table(images[first], maps, notes, title, where))
+viz.show(viz.heatmap_table(images[first], maps, notes, title, where))
 
 # %% [markdown]
 # All three are equally hot, whatever the numbers behind them. A place where nothing much speaks against the class looks
@@ -410,7 +410,7 @@ maps = {
 }
 title = f"At prep {left['prep']:.0%} of the gradient is left to make a map from, at layer3 {left['layer3']:.0%}"
 notes = [(f"is: {data.classes[labels[k]]}\nsays: {data.classes[preds[k]]}", "", "", "", "") for k in few.tolist()]
-viz.show(heatmap_table(images[few], maps, notes, title, f"{where}; measured on 20 of them"))
+viz.show(viz.heatmap_table(images[few], maps, notes, title, f"{where}; measured on 20 of them"))
 
 # %% [markdown]
 # At `prep` you see specks and edges, made from what is left. Where a map is dark all over, the weighted sum was below 0
@@ -450,7 +450,7 @@ kind = "mistakes" if mistakes == len(studied) else "pictures"
 title = f"In {same} of {len(studied)} {kind} both classes share the hottest place; {by_chance:.0f} would by chance"
 maps = {columns[0]: pairs[:, 0], columns[1]: pairs[:, 1]}
 meaning = "heat: 1 is the hottest place of the picture's two maps"
-viz.show(heatmap_table(images[shown], maps, notes, title, where, across=2, meaning=meaning))
+viz.show(viz.heatmap_table(images[shown], maps, notes, title, where, across=2, meaning=meaning))
 
 # %% tags=["nbval-check-output"]
 strength = spoke[1].amax((1, 2)) / spoke[0].amax((1, 2)).clamp(min=1e-9)
@@ -499,9 +499,9 @@ drawn = ("gradcam", "hirescam", "eigencam", "random")
 maps = {name: gradcam(network, images[few[:2]], preds[few[:2]], method=name, raw=True) for name in drawn}
 maps = {name: m / m.amax((1, 2), keepdim=True).clamp(min=1e-9) for name, m in maps.items()}
 asked, unasked = likeness["hirescam"], likeness["eigencam"]
-title = f"Likeness to Grad-CAM: {asked:.2f} when asked about the class, {unasked:.2f} when not"
+title = f"Likeness to Grad-CAM: hirescam {asked:.2f}, eigencam {unasked:.2f}, and that knows no class"
 notes = [(f"says:\n{data.classes[preds[k]]}", *[""] * 4) for k in few[:2].tolist()]
-viz.show(heatmap_table(images[few[:2]], maps, notes, title, f"{where}; measured on 100 of them"))
+viz.show(viz.heatmap_table(images[few[:2]], maps, notes, title, f"{where}; measured on 100 of them"))
 
 # %% tags=["nbval-check-output"]
 print(f"rank correlation with gradcam over 16 places, mean of 100 pictures of {data.name}")

@@ -263,8 +263,8 @@ print(f"right: {(logits.argmax(1) == labels).float().mean():.1%} of {where}")
 print("SHA-256 as on the card:", hashlib.sha256(content).hexdigest() == card["sha256"])
 
 # %% [markdown]
-# The last line guards against accidents: a download that stopped, a disk that is getting old. A **hash** is a
-# fingerprint of all bytes. (Against malice it does not help: who exchanges the weights can exchange the card, too.)
+# The last line guards against accidents: a download that stopped, an old disk. A **hash** is a fingerprint of all
+# bytes. (Against malice it does not help: who exchanges the weights can exchange the card.)
 #
 # **Predict first.** One single bit of the file's hundred million is turned over. Will you notice by the answers?
 
@@ -290,9 +290,9 @@ except WeightsError as error:
     print(error)
 
 # %% [markdown]
-# The lowest bit changes a weight by at most a thousandth of itself. The other one multiplies it by 65,536, and even
-# then many answers stand: it counts for one class only.  The hash
-# finds them all.
+# A float16 has a bit for the sign, five for the exponent (a power of two) and ten for the digits. The lowest bit
+# changes a weight by at most a thousandth of itself. The exponent's highest multiplies it by 2¹⁶ = 65,536, and even
+# then many answers stand: it counts for one class only. The hash finds them all.
 
 # %% [markdown]
 # ## 4. Smaller
@@ -437,11 +437,12 @@ for name, (run_it, count) in 20 * list(runs.items()):  # in turns, so that whate
 torch.set_num_threads(threads)
 share = {name: statistics.median(times) / statistics.median(took["PyTorch"]) for name, times in took.items()}
 title = f"ONNX Runtime needs {share['ONNX']:.0%} of PyTorch's time for a picture, float16 {share['ONNX, float16']:.0%}"
-viz.show(viz.bars(share, title, f"{data.name}, test pictures; medians on one machine", "time a picture", "{:.2f}"))
+where = f"{data.name}, test pictures; medians on one machine"
+viz.show(viz.bars(share, title, where, "processor time, PyTorch's = 1", "{:.2f}"))
 
 # %% [markdown]
 # Half the size is not half the time. The float16 file is turned into float32 when it is loaded, and is smaller to
-# *send*, that is all. Look at both runtimes with 16 pictures before you praise one. Measure on the machine that will
+# *send*, that is all. Try 16 pictures at a time, too, before you praise a runtime. Measure on the machine that will
 # serve, and take medians.
 
 # %% [markdown]
@@ -513,14 +514,16 @@ check("app_input", app_input)
 # <summary>Hint</summary>
 #
 # In which order does OpenCV hand out the colours? What becomes of a wide picture's proportions? Of the grain, when a
-# few of its pixels are picked? And whose mean is subtracted? The package has a function for the last three.
+# few of its pixels are picked? And whose mean is subtracted? For the last three the package has `to_32x32` and
+# `normalize`.
 #
 # </details>
 # <details>
 # <summary>Solution</summary>
 #
-# Blue comes first; the picture is squeezed; `cv2.resize` picks pixels here, and averages only if told to
-# (`cv2.INTER_AREA`); and the picture is normalised by itself. The best repair is to have no second version at all:
+# Blue comes first; the picture is squeezed; `cv2.resize` blends the four pixels nearest to each point and passes over
+# the others (told to, by `cv2.INTER_AREA`, it averages all); and the picture is normalised by itself. The best repair
+# is to have no second version at all:
 #
 # ```python
 # def app_input(pixels):
@@ -546,7 +549,7 @@ ways = {
     "blue first": app_input,
     "squeezed": lambda rgb: normalize(cv2.resize(rgb, (32, 32), interpolation=cv2.INTER_AREA)),
     "normalised by itself": by_itself,
-    "picked, not averaged": lambda rgb: normalize(cv2.resize(rgb[:, 32:-32], (32, 32))),
+    "four of 36 blended": lambda rgb: normalize(cv2.resize(rgb[:, 32:-32], (32, 32))),
     "all four": lambda rgb: shipped(rgb[:, :, ::-1]),
 }
 seen = {name: torch.cat([way(rgb) for rgb in uploads]) for name, way in ways.items()}
@@ -567,10 +570,9 @@ title = f"Worst of the four is {worst!r}: it costs {100 * costs[worst]:.0f} poin
 viz.show(viz.image_rows(rows, title, f"{data.name}, test pictures as grainy uploads: what the network sees of them"))
 
 # %% [markdown]
-# Averaging removes most of the grain, picking keeps it. What is left costs the notebook, too: it was better on the test
-# pictures themselves. Another camera, another order: we chose much grain, and pictures only a third wider than high. A
-# picture normalised by itself looks nearly right, which is why this bug lives so long. And of 300 pictures, a point or
-# two is luck.
+# Averaging all 36 pixels leaves a sixth of the grain, blending four leaves half. What is left costs the notebook, too.
+# Another camera, another order: we chose much grain, and pictures only a third wider than high. A picture normalised by
+# itself looks nearly right, so this bug lives long. Of 300 pictures, a point or two is luck.
 #
 # So test parity with a *number*, before you ship, on files like the ones that will come. Better still, let training,
 # notebook and app call one function.
@@ -688,7 +690,7 @@ for kind, each in z.items():
 #
 # The confidence is a score (Hendrycks and Gimpel, 2016). Softmax throws away how loudly the network speaks at all,
 # though. The **energy** score keeps that: $\log \sum_c e^{z_c}$ (Liu and others, 2020, with the sign turned round). The
-# higher, the more familiar. Here it gains little: see the card.
+# higher, the more familiar. Here it gains little, for drawn shapes nothing: see `card["familiarity"]`.
 #
 # And the threshold? It has a price: some ordinary pictures get a warning that they do not deserve. Fix the price, say
 # 5%, and take whatever it buys.
@@ -744,24 +746,24 @@ for kind, pictures in strange.items():
     for k in (0, scores.argmax().item()):  # of each kind the first, and the one that looks most familiar
         shown.append(pictures[k])
         warned = "a warning" if scores[k] < threshold else "NO WARNING"
-        captions.append(f"{data.classes[z[kind][k].argmax()]} {z[kind][k].softmax(0).max():.0%}\n{warned}")
+        captions.append(f"{kind}\n{data.classes[z[kind][k].argmax()]} {z[kind][k].softmax(0).max():.0%}\n{warned}")
 share = {kind: (each.logsumexp(1) < threshold).float().mean().item() for kind, each in z.items()}
-drawn = statistics.mean(share[kind] for kind in strange if kind != "photographs")
-title = f"A warning for {drawn:.0%} of the drawn pictures, {share['photographs']:.0%} of the photographs, "
+made_up = statistics.mean(share[kind] for kind in strange if kind != "photographs")
+title = f"A warning for {made_up:.0%} of the made-up pictures, {share['photographs']:.0%} of the photographs, "
 title += f"{share['test pictures']:.0%} of the test pictures"
 source = f"Of each kind the first and the most familiar; the network knows {data.name}"
 viz.show(viz.image_grid(np.stack(shown), captions, title, source, columns=5))
 
 # %% [markdown]
 # Most of them are caught, and not all; a threshold that catches all warns of too many ordinary pictures. Trust the
-# photographs' line most, though they are two cut up: the score was chosen on the other kinds. So the warning says
-# *unlike the training data*, and its absence promises nothing.
+# photographs' line most (two, cut up): the score was chosen on the other kinds. So the warning says *unlike the
+# training data*; its absence promises nothing.
 #
 # Now the line of the test pictures. The price was to be 5%. If it is higher there, the last line says why: weights that
 # were trained on all 50,000 pictures have learned the validation pictures too, and learned pictures look more familiar
-# than new ones. (The weights for Shapes never saw theirs, and keep the price.) `s12 familiarity` measures the threshold
-# in this way and writes it into the weights' card, where the app finds it, and beside it what it costs on the test set.
-# To *choose* it there would make the test set a validation set. Who wants the 5% to hold trains on 45,000.
+# than new ones. `s12 familiarity` measures the threshold in this way and writes it into the weights' card, where the
+# app finds it, and beside it what it costs on the test set. To *choose* it there would make the test set a validation
+# set. Who wants the 5% to hold trains on 45,000.
 
 # %% [markdown]
 # ## 9. A place for it
@@ -792,11 +794,11 @@ except CourseError as error:
 # - **BGR into RGB transforms**, and **an upload normalised by its own mean and standard deviation**. You have measured
 #   what they cost; an upload of one colour even divides by zero.
 # - **The model left in training mode in the app.** Then BatchNorm takes its statistics from the upload itself.
-# - **The model reloaded at each request**: seconds, each time.
+# - **The model reloaded at each request.**
 # - **A module-global shared by all visitors**: one of them gets the other's heatmap.
 # - **"Top n" showing the first n classes**, as in lesson 04.
 # - **Requirements without versions**: the app that ran in spring does not start in autumn.
-# - **`load_state_dict(strict=False)`**: it hides that half of the weights found no place.
+# - **`load_state_dict(strict=False)`**, which hides what found no place.
 
 # %% [markdown]
 # ## Recap

@@ -144,7 +144,8 @@ print("  and of the config, for example, lr", written["config"]["model"]["lr"])
 # them beside yours, so that the project's own stay as they are. (On Colab they are not there, and the table has only
 # others' rows and yours.)
 #
-# **Predict first.** A quarter of the pictures, half of the epochs, so an eighth of the work: how many more mistakes?
+# **Predict first.** A quarter of the pictures, half of the epochs, so an eighth of the work: how much higher is the
+# error rate?
 
 # %%
 import shutil
@@ -154,7 +155,7 @@ for path in Path("../results").glob("*.json"):
 print(*s12("results"), sep="\n")
 
 # %% [markdown]
-# That row is yours. It is not eight times as many mistakes as `shapes` makes, but far more. And look at its train
+# That row is yours. The error rate is not eight times that of `shapes`, but far more. And look at its train
 # accuracy, which is as low: even the pictures it had are not learned, so what was lacking was steps, not pictures. Two
 # epochs are not the first half of four; their one-cycle is another.
 #
@@ -236,9 +237,9 @@ for name, accuracies in runs.items():
 # %% [markdown]
 # ### Exercise: a difference and its error
 #
-# *Difficulty 2 of 5, about 10 minutes.* The mean of n runs is itself uncertain: its variance is that of the runs,
-# divided by n. The variances of two means that have nothing to do with each other add up in their difference. The root
-# of the sum is the **standard error**.
+# *Difficulty 2 of 5, about 10 minutes.* The mean of n runs is itself uncertain: its variance is that of the runs (the
+# sample variance, which divides by n - 1), divided by n. The variances of two means that have nothing to do with each
+# other add up in their difference. The root of the sum is the **standard error**.
 
 
 # %% tags=["nbval-check-output"]
@@ -275,11 +276,12 @@ difference = use("difference", difference)
 gap, error = difference(runs["without"], runs["with smoothing"])
 pairs = torch.tensor(runs["without"]) - torch.tensor(runs["with smoothing"])
 paired = pairs.std().item() / len(pairs) ** 0.5
-title = f"Without smoothing {100 * gap:+.1f} points: ± {100 * error:.1f} as two lists, ± {100 * paired:.1f} in pairs"
+title = f"Without smoothing {100 * gap:+.1f} points: "  # and spaces that do not break
+title += f"±\u00a0{100 * error:.1f} as two lists, ±\u00a0{100 * paired:.1f} in pairs"
 where = f"{data.name}, {len(part.splits['train'].labels):,} training and {len(part.splits['validation'].labels):,} "
 where += "validation pictures, the small network"
 curves = {name: (list(seeds), values) for name, values in runs.items()}
-viz.show(viz.lines(curves, title, where, "seed", "validation accuracy", marker="o"))
+viz.show(viz.lines(curves, title, where, "seed", "validation accuracy", joined=False))
 
 # %% [markdown]
 # Why two errors? Your formula takes the lists for unrelated. But the two runs of a seed share their first weights and
@@ -415,14 +417,15 @@ letters = Pictures(str(folder / "letters"), batch_size=32, validation_share=0.2,
 letters.setup()
 print(letters.name, {name: len(split.labels) for name, split in letters.splits.items()})
 everything = torch.cat([split.images for split in letters.splits.values()])
-print("your rule holds out as many for the test:", held_out(everything, 0.2).sum().item())
+print("your rule would hold out for the test:", held_out(everything, 0.2).sum().item())
 
 # %% [markdown]
 # `Pictures` is the package's datamodule for folders. Recipes can name it, so all that you know works: `s12 fit`, the
 # log, the checkpoints, the table. The recipe below takes over what ours do. One field of it is wrong for letters.
 #
-# (Two had to change already: 606 pictures in batches of 512 would be one step an epoch, and after the 54 steps of this
-# run an average with decay 0.99 would still be more than half what it was at the start.)
+# (Three had to change already: 606 pictures in batches of 512 would be one step an epoch; smaller batches want a
+# smaller `lr`; and after the 54 steps of this run an average with decay 0.99 would be more than half what it was at the
+# start.)
 #
 # **Predict first.** Which one? And what is the best accuracy that a network can reach with it? You can work that out.
 
@@ -515,7 +518,7 @@ before = copy.deepcopy(student.state_dict())
 shipped(student, teacher.state_dict())
 changed = [name for name, value in student.state_dict().items() if not torch.equal(value, before[name])]
 print(f"{len(changed)} of {len(before)} tensors were loaded")
-print("the file's names:    ", *list(teacher.state_dict())[1:4])
+print("the file's names:    ", *list(teacher.state_dict())[:4])
 print("the network's names: ", *list(before)[:3])
 
 
@@ -523,7 +526,8 @@ print("the network's names: ", *list(before)[:3])
 def warm_start(network, state_dict):
     """Load a Classifier's state_dict into a network in place: all of its network but the head, which stays new.
 
-    Whatever does not fit (a tensor missing in the file, of another shape, or unknown to the network) raises an error.
+    Entries not under "network." are the Classifier's own (whitening) and are passed over. Of the others, whatever does
+    not fit (missing in the file, of another shape, or unknown to the network) raises an error.
     """
     raise NotImplementedError
 

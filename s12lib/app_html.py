@@ -11,7 +11,7 @@ from PIL import Image
 
 from s12lib.app_answers import Answer, Settings
 from s12lib.app_examples import FOLDER, Mistake, percent
-from s12lib.viz_heatmaps import _place
+from s12lib.viz.heatmaps import hottest_place
 
 SIDE = 192  # pixels a side: 6 × 32, so that each of the network's pixels is a square of 6 × 6
 
@@ -85,7 +85,7 @@ def answers_html(answers: Sequence[Answer], settings: Settings) -> str:
 def _card(answer: Answer, settings: Settings) -> str:
     best, probability = answer.top[0]
     warning = "" if answer.familiar in (None, True) else f'<p class="warning">{UNFAMILIAR}</p>'
-    where = _place(answer.heat)
+    where = hottest_place(answer.heat)
     heat = f"heat for {answer.target} ({settings.method} at {settings.layer}), hottest {where}"
     if where == "nowhere":
         heat = f"nothing at {settings.layer} speaks for {answer.target} ({settings.method})"

@@ -48,11 +48,9 @@ def explain(options: Namespace) -> None:
         raise ValueError(f"At most {MOST_EXPLAINED} pictures go into one file, but there are {len(options.images)}.")
     import numpy as np
 
-    from s12lib import pretrained
+    from s12lib import pretrained, viz
     from s12lib.explain import enlarge, gradcam
     from s12lib.pictures import read_picture
-    from s12lib.viz import png
-    from s12lib.viz_heatmaps import heatmap_table
     from s12lib.whole_file import write_whole
 
     weights = pretrained.weights_path(options.weights)
@@ -75,7 +73,8 @@ def explain(options: Namespace) -> None:
     title = f"Where {options.method} sees evidence, at {options.layer}"
     trained_on = f"Your pictures, as a network trained on {card['dataset']} sees them"
     maps = {f"its map, {sizes}": places, "enlarged": enlarge(raw)}
-    write_whole(options.out, png(heatmap_table(images, maps, notes, title, trained_on, opacities=(1, 0.6)).figure))
+    drawing = viz.heatmap_table(images, maps, notes, title, trained_on, opacities=(1, 0.6))
+    write_whole(options.out, viz.png(drawing.figure))
     print(f"Wrote {options.out}.")
 
 
@@ -147,6 +146,7 @@ def export(options: Namespace) -> None:
         return space(options)
     if options.out is None or options.out.suffix != ".onnx":
         raise ValueError(f"--out must end in .onnx, but it is {options.out}.")
+    onnx.require_libraries()
     path = pretrained.weights_path(options.weights)
     network, card = pretrained.load_weights(path), pretrained.read_card(path)
     expected = onnx.Answers.of(network, _test_split_of(card["dataset"]))

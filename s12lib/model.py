@@ -20,7 +20,8 @@ def conv_bn(in_channels: int, out_channels: int) -> list[nn.Module]:
 def conv_pool_bn(in_channels: int, out_channels: int) -> list[nn.Module]:
     """3×3 convolution, 2×2 max pool, BatchNorm, ReLU: halves height and width.
 
-    Pooling first means that BatchNorm and ReLU work on a quarter of the pixels.
+    Pooling first means that BatchNorm and ReLU work on a quarter of the pixels (Page, part 8; his first entry pooled
+    last).
     """
     conv, norm, relu = conv_bn(in_channels, out_channels)
     return [conv, nn.MaxPool2d(2), norm, relu]

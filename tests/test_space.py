@@ -59,7 +59,7 @@ def test_its_requirements_are_the_locks_and_name_no_address(made):
 
 def test_it_holds_the_package_the_examples_and_one_set_of_weights(made):
     files = tree(made)
-    assert {"LICENSE", "app.py", "s12lib/app.py", "s12lib/model.py", "s12lib/course.mplstyle"} <= set(files)
+    assert {"LICENSE", "app.py", "s12lib/app.py", "s12lib/model.py", "s12lib/viz/course.mplstyle"} <= set(files)
     assert sorted(name for name in files if name.startswith("s12lib/weights/")) == [
         f"s12lib/weights/page_resnet_cifar10.{ending}" for ending in ("csv", "json", "safetensors")
     ]

@@ -6,7 +6,6 @@ from matplotlib.text import Text
 from test_viz import IMAGES, pixels
 
 from s12lib import viz
-from s12lib.viz_heatmaps import heatmap_table
 
 COARSE = np.zeros((4, 4, 4))
 COARSE[0, 0, 0] = COARSE[1, 3, 3] = COARSE[2, 1, 1] = 1  # top left, bottom right, middle, and nothing
@@ -16,7 +15,7 @@ NOTES = [("cat", "dog\n60%", f"map {k}") for k in range(4)]
 
 def table(maps=None, notes=NOTES, **settings):
     maps = {"coarse": COARSE, "all of\nit": FINE} if maps is None else maps
-    return heatmap_table(IMAGES[:4], maps, notes, "It looks at corners", "CIFAR-10", **settings)
+    return viz.heatmap_table(IMAGES[:4], maps, notes, "It looks at corners", "CIFAR-10", **settings)
 
 
 def heat_of(drawing):

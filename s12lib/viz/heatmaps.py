@@ -1,4 +1,4 @@
-"""Figures of heatmaps on pictures, place by place; like ``viz``, they draw what they are handed."""
+"""Figures of heatmaps on pictures, place by place."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from s12lib.viz import INK, MARGIN, WIDE, Drawing, _canvas, _panel, _picture, _styled
+from s12lib.viz.canvas import INK, MARGIN, WIDE, Drawing, canvas, panel, picture, styled
 
 GAP, LINE, SCALE_HEIGHT = 5, 21, 52
 
 
-@_styled
+@styled
 def heatmap_table(
     images: Any,
     maps: Mapping[str, Any],
@@ -40,10 +40,10 @@ def heatmap_table(
     head = LINE * max(name.count("\n") + 1 for name in arrays) + GAP
     line = LINE * max(note.count("\n") + 1 for texts in notes for note in texts) + 2 * GAP
     group = (WIDE - 2 * MARGIN + 3 * GAP) // across if across > 1 else 0
-    figure, top = _canvas(WIDE, head + rows * (side + line) + SCALE_HEIGHT, title, dataset)
+    figure, top = canvas(WIDE, head + rows * (side + line) + SCALE_HEIGHT, title, dataset)
     for k, (image, texts) in enumerate(zip(images, notes, strict=True)):
         x, y = MARGIN + (k % across) * group, top + head + (k // across) * (side + line)
-        panels = [_picture(figure, image, x + column * (side + GAP), y, side) for column in range(columns)]
+        panels = [picture(figure, image, x + column * (side + GAP), y, side) for column in range(columns)]
         for axes, heat, opacity in zip(panels[1:], arrays.values(), opacities or [1] * len(arrays), strict=True):
             axes.imshow(
                 heat[k], vmin=0, vmax=1, alpha=opacity, interpolation="nearest", extent=(-0.5, 31.5, 31.5, -0.5)
@@ -78,7 +78,7 @@ def _write(axes: Axes, text: str, x: float, y: float, va: str) -> None:
 
 
 def _colour_bar(figure: Figure, top: int, meaning: str) -> None:
-    bar = _panel(figure, MARGIN + 10, top, 180, 14)
+    bar = panel(figure, MARGIN + 10, top, 180, 14)
     figure.colorbar(ScalarMappable(Normalize(0, 1)), cax=bar, orientation="horizontal", ticks=[0, 0.5, 1])
     bar.text(1.08, 0.5, meaning, transform=bar.transAxes, va="center", size=12, color=INK)
 
@@ -87,13 +87,13 @@ def _tell(k: int, texts: Sequence[str], arrays: Mapping[str, np.ndarray]) -> str
     """What somebody who does not see it should know of picture k: its note, and where each of its maps is hottest."""
     notes = [text.replace("\n", " ") for text in texts]
     hot = [
-        f"{name.replace(chr(10), ' ')}{f' ({note})' if note else ''} hottest {_place(heat[k])}"
+        f"{name.replace(chr(10), ' ')}{f' ({note})' if note else ''} hottest {hottest_place(heat[k])}"
         for (name, heat), note in zip(arrays.items(), notes[1:], strict=True)
     ]
     return f"{notes[0] or f'picture {k + 1}'}: {', '.join(hot)}"
 
 
-def _place(heat: np.ndarray) -> str:
+def hottest_place(heat: np.ndarray) -> str:
     if heat.max() <= 0:
         return "nowhere"
     row, column = (int(3 * (at + 0.5) / len(heat)) for at in np.unravel_index(heat.argmax(), heat.shape))

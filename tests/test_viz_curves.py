@@ -6,14 +6,13 @@ import pytest
 from test_viz import pixels
 
 from s12lib import viz
-from s12lib.viz_training import lr_sweep
 
 LRS = [10 ** (k / 5 - 3) for k in range(20)]
 LOSSES = [2.3 - 0.05 * k for k in range(15)] + [2.0, 2.5, 4.0, 9.0, 40.0]
 
 
 def sweep(marks):
-    return lr_sweep(LRS, LOSSES, (LRS[2:-2], LOSSES[2:-2]), marks, "It falls fastest at 0.1", "CIFAR-10")
+    return viz.lr_sweep(LRS, LOSSES, (LRS[2:-2], LOSSES[2:-2]), marks, "It falls fastest at 0.1", "CIFAR-10")
 
 
 def test_sweep_is_drawn_on_opaque_white_with_nothing_cut_off():

@@ -1,0 +1,87 @@
+"""What every figure stands on: the style, the two widths, a title above, the dataset's name below it, and alt text.
+
+Lengths are in pixels at 100 dpi; figures are saved at twice that, so an image enlarged by ``k`` has ``2k`` a pixel.
+"""
+
+import functools
+import io
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec
+
+import matplotlib as mpl
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+STYLE = Path(__file__).with_name("course.mplstyle")
+WIDE, NARROW = 720, 480  # the only two widths
+INK, GREY = "#222222", "#555555"
+MARGIN = 8
+
+P = ParamSpec("P")
+
+
+class Drawing(NamedTuple):
+    """A figure, and what somebody who does not see it should be told."""
+
+    figure: Figure
+    alt: str
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG on opaque white, two pixels for one."""
+    with mpl.style.context(STYLE), io.BytesIO() as file:
+        figure.savefig(file, format="png", metadata={"Software": None})
+        return file.getvalue()
+
+
+def show(drawing: Drawing) -> None:
+    """Display a drawing in a notebook, its alt text with it."""
+    from IPython.display import Image, display
+
+    width = round(drawing.figure.get_figwidth() * 100)
+    display(Image(png(drawing.figure), format="png", width=width, alt=drawing.alt))
+
+
+def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
+    @functools.wraps(draw)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> Drawing:
+        with mpl.style.context(STYLE):
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+def canvas(width: int, body: int, title: str, dataset: str) -> tuple[Figure, int]:
+    """An empty figure with its title and, below, its dataset; and how far down these reach."""
+    lines, caption = textwrap.wrap(title, width // 13), textwrap.wrap(dataset, 2 * width // 17)
+    below_title = MARGIN + 26 * len(lines) + 2
+    head = below_title + 20 * len(caption) + 4
+    figure = Figure(figsize=(width / 100, (head + body + MARGIN) / 100))
+    height = head + body + MARGIN
+    heading: dict[str, Any] = {"va": "top", "weight": "bold", "size": 15, "color": INK, "linespacing": 1.25}
+    figure.text(MARGIN / width, 1 - MARGIN / height, "\n".join(lines), **heading)
+    small: dict[str, Any] = {"va": "top", "size": 12, "color": GREY, "linespacing": 1.2}
+    figure.text(MARGIN / width, 1 - below_title / height, "\n".join(caption), **small)
+    return figure, head
+
+
+def panel(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
+    full_width, full_height = (round(100 * inches) for inches in figure.get_size_inches())
+    return figure.add_axes(
+        (left / full_width, 1 - (top + height) / full_height, width / full_width, height / full_height)
+    )
+
+
+def picture(figure: Figure, image: Any, left: int, top: int, side: int, **kwargs: Any) -> Axes:
+    """An image whose side in pixels is a whole multiple of its own, so that each of its pixels is a clean square."""
+    pixels = np.asarray(image)
+    if side % pixels.shape[0]:
+        raise ValueError(f"side must be a multiple of {pixels.shape[0]}, the image's own, but it is {side}")
+    axes = panel(figure, left, top, side, side)
+    axes.imshow(pixels, interpolation="nearest", **kwargs)
+    axes.set_axis_off()
+    return axes
