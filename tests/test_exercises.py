@@ -277,6 +277,37 @@ def test_answer_that_never_returns_is_stopped(monkeypatch):
     assert threading.active_count() == before
 
 
+def test_answer_whose_error_cannot_say_what_it_is_gets_a_verdict_too():
+    class Speechless(Exception):
+        def __str__(self):
+            return self.args[0]
+
+    def answer(x):
+        raise Speechless
+
+    assert "raised Speechless" in verdict_on(DOUBLING, answer).hint
+
+
+@pytest.mark.parametrize("result", [2, 2.0, np.int64(2), np.float32(2), np.array(2.0), torch.tensor(2.0)])
+def test_whatever_can_be_used_as_a_number_is_one(result):
+    assert judging.number(result) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("result", "hint"),
+    [
+        (None, "return missing"),
+        ("2.0", "yours is a str"),
+        (torch.ones(1), "yours is a Tensor"),
+        (np.ones(1), "yours is a NumPy array"),
+        (torch.tensor(2.0, requires_grad=True), "graph of its gradient"),
+    ],
+)
+def test_what_would_break_the_next_cell_is_no_number(result, hint):
+    with pytest.raises(judging.Mistake, match=hint):
+        judging.number(result)
+
+
 @pytest.mark.parametrize("answer", [7, None, torch.ones(3), "double"])
 def test_answer_that_is_no_function_is_told_so(answer):
     assert "the function or class itself" in verdict_on(DOUBLING, answer).hint
