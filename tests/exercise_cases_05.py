@@ -26,6 +26,20 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ),
         ("    finally:\n", "    except ArithmeticError:\n        return\n    finally:\n", "swallows it"),
         ("    kept = []", "    kept = []\n    layer.register_forward_hook(lambda *_: None)", "is still there when"),
+        (
+            "    kept = []",
+            "    kept = []\n    layer.register_full_backward_hook(lambda *_: None)",
+            "is still there when",
+        ),
+        ("handle.remove()", "layer._forward_hooks.clear()", "Somebody else had put a hook there"),
+        ("    kept = []", "    kept = []\n    network.eval()", "between training and evaluation"),
+        ("    kept = []", "    kept = []\n    network.train()", "between training and evaluation"),
+        (
+            "def listen(layer, network, images):\n    kept = []",
+            "def listen(layer, network, images, kept=[]):",
+            "what an earlier call heard",
+        ),
+        ("kept.append(output))", "kept.append(output) or output.relu())", "without your hook"),
     ],
     "gradcam_map": [
         (".relu()", "", "The negative values are still there"),
@@ -50,6 +64,54 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("    weights", "    gradients *= 1.001\n    weights", "changes its input in place"),
         ("sum(dim=1)", "sum()", "shape of the maps"),
         (".relu()", ".relu() + 0.1", "The map is not right"),
+        (
+            None,
+            "def gradcam_map(activations, gradients):\n"
+            "    n, c, h, _ = activations.shape\n"
+            "    weights = gradients.reshape(n, c, h * h).mean(2)\n"
+            "    sums = torch.einsum('nc,nck->nk', weights, activations.reshape(n, c, h * h))\n"
+            "    return sums.reshape(n, h, h).relu()",
+            "works on square maps only",
+        ),
+        (
+            None,
+            "def gradcam_map(activations, gradients):\n"
+            "    weights, (n, _, _, w) = gradients.mean((2, 3)), activations.shape\n"
+            "    sums = torch.zeros(n, w, w)\n"
+            "    for row in range(w):\n"
+            "        for column in range(w):\n"
+            "            sums[:, row, column] = (weights * activations[:, :, row, column]).sum(1)\n"
+            "    return sums.relu()",
+            "works on square maps only",
+        ),
+        (
+            None,
+            "def gradcam_map(activations, gradients):\n"
+            "    weights, (n, _, h, w) = gradients.mean((2, 3)), activations.shape\n"
+            "    sums = torch.zeros(n, h, h)\n"
+            "    for row in range(h):\n"
+            "        for column in range(h):\n"
+            "            sums[:, row, column] = (weights * activations[:, :, row, column]).sum(1)\n"
+            "    return sums.relu()",
+            "The shape of the maps should be (3, 4, 5)",
+        ),
+        (
+            "gradients.mean(dim=(2, 3), keepdim=True)",
+            "gradients.sum(dim=(2, 3), keepdim=True) / gradients.shape[-1] ** 2",
+            "You divide by w · w",
+        ),
+        (
+            "gradients.mean(dim=(2, 3), keepdim=True)",
+            "gradients.sum(dim=(2, 3), keepdim=True) / gradients.shape[-2] ** 2",
+            "You divide by h · h",
+        ),
+        (
+            None,
+            "def gradcam_map(activations, gradients):\n"
+            "    weights = gradients.numpy().mean((2, 3), keepdims=True)\n"
+            "    return torch.from_numpy((weights * activations.numpy()).sum(1).clip(0))",
+            "carry a gradient",
+        ),
     ],
     "shared_heat": [
         (
@@ -92,6 +154,7 @@ def listen(layer, network, images):
     heard = {}
 
     def keep(module, args, output):
+        output.retain_grad()
         heard["output"] = output
 
     handle = layer.register_forward_hook(keep)

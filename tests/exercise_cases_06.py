@@ -49,6 +49,43 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("    return masks", "    masks", "Is the return missing"),
         ("masks[torch.arange(len(maps)), rows, columns]", "masks[:, rows, columns]", "shape of the hits"),
         ("// maps.shape[2], places % maps.shape[2]", "// maps.shape[1], places % maps.shape[1]", "raised IndexError"),
+        (
+            None,
+            "def hits(maps, masks):\n"
+            "    top = maps == maps.amax((1, 2), keepdim=True)\n"
+            "    return (top & masks).flatten(1).any(1) & (maps.amax((1, 2)) > 0)",
+            "only the first of them counts",
+        ),
+        (
+            None,
+            "def hits(maps, masks):\n"
+            "    top = maps == maps.amax((1, 2), keepdim=True)\n"
+            "    return (~top | masks).flatten(1).all(1) & (maps.amax((1, 2)) > 0)",
+            "only the first of them counts",
+        ),
+        (
+            None,
+            "def hits(maps, masks):\n"
+            "    inside = (maps * masks).amax((1, 2))\n"
+            "    return (inside == maps.amax((1, 2))) & (inside > 0)",
+            "only the first of them counts",
+        ),
+        (
+            "maps.flatten(1).argmax(dim=1)",
+            "maps[0].numel() - 1 - maps.flatten(1).flip(1).argmax(dim=1)",
+            "only the first of them counts",
+        ),
+        (
+            "maps.flatten(1).argmax(dim=1)",
+            "torch.stack([(heat.flatten() == heat.max()).nonzero()[-1, 0] for heat in maps])",
+            "only the first of them counts",
+        ),
+        (
+            "    rows, columns = places // maps.shape[2], places % maps.shape[2]",
+            "    places = maps.transpose(1, 2).flatten(1).argmax(dim=1)\n"
+            "    columns, rows = places // maps.shape[1], places % maps.shape[1]",
+            "only the first of them counts",
+        ),
     ],
     "compare": [
         ("a - b", "b - a", "whoever is better looks worse"),
@@ -73,6 +110,24 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("    return difference", "    difference", "Is the return missing"),
         ("    difference = a - b", "    a -= b\n    difference = a", "changes its input in place"),
         ("1.96", "3", "The interval is not right"),
+        (
+            "return difference.mean() - half, difference.mean() + half",
+            "mean = abs(a.mean() - b.mean())\n    return mean - half, mean + half",
+            "lost the minus sign",
+        ),
+        (
+            "    difference = a - b",
+            "    if a.mean() < b.mean():\n        a, b = b, a\n    difference = a - b",
+            "lost the minus sign",
+        ),
+        ("return difference.mean() - half", "return (difference.mean() - half).clamp(min=0)", "lower end stops at 0"),
+        (
+            "return difference.mean() - half, difference.mean() + half",
+            "return str((difference.mean() - half).item()), str((difference.mean() + half).item())",
+            "Make the lower end a number",
+        ),
+        ("difference.mean() + half", "difference + half", "Make the upper end a number"),
+        ("return difference.mean() - half", "return None", "Where the lower end should be, there is None"),
     ],
     "remove_hottest": [
         ("topk(count)", "topk(count, largest=False)", "The coldest pixels are gone"),
@@ -118,7 +173,52 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "    images *= kept.view_as(maps)[:, None]\n    return images",
             "changes its input in place",
         ),
-        ("maps.shape[1] * maps.shape[2]", "maps.shape[2] * 2", "The wrong pixels are gone"),
+        ("maps.shape[1] * maps.shape[2]", "maps.shape[2] * 2", "it should be 19"),
+        ("round(share", "int(share", "yours sets 18 to 0; it should be 19"),
+        (
+            "round(share * maps.shape[1] * maps.shape[2])",
+            "-int(-share * maps.shape[1] * maps.shape[2] // 1)",
+            "yours sets 6 to 0; it should be 5",
+        ),
+        ("maps.flatten(1).topk", "maps[:1].expand_as(maps).flatten(1).topk", "The wrong pixels are gone"),
+        ("return images *", "return 0.9 * images *", "the others have changed"),
+        (
+            "maps.flatten(1).topk(count).indices",
+            "maps.flatten(1).argsort(1)[:, -count:]",
+            "With a share of 0 no pixel goes",
+        ),
+        (
+            None,
+            "def remove_hottest(images, maps, share):\n"
+            "    count = round(share * maps.shape[1] * maps.shape[2])\n"
+            "    edge = maps.flatten(1).topk(count).values[:, -1]\n"
+            "    return images * (maps < edge[:, None, None])[:, None]",
+            "your threshold takes all of them",
+        ),
+        (
+            None,
+            "def remove_hottest(images, maps, share):\n"
+            "    edge = maps.flatten(1).quantile(1 - share, dim=1)\n"
+            "    return images * (maps < edge[:, None, None])[:, None]",
+            "your threshold takes all of them",
+        ),
+        (
+            None,
+            "def remove_hottest(images, maps, share):\n"
+            "    edge = maps.flatten(1).quantile(1 - share, dim=1)\n"
+            "    return images * (maps <= edge[:, None, None])[:, None]",
+            "your threshold takes none of them",
+        ),
+        (
+            None,
+            "import numpy as np\n\n"
+            "def remove_hottest(images, maps, share):\n"
+            "    changed = images.clone()\n"
+            "    for image, heat in zip(changed, maps):\n"
+            "        image[:, heat > np.percentile(heat, 100 * (1 - share))] = 0\n"
+            "    return changed",
+            "your threshold takes none of them",
+        ),
         ("[:, None]", "", "without an axis for the channels"),
         ("round(share * maps.shape[1] * maps.shape[2])", "share", "raised TypeError"),
     ],
@@ -143,12 +243,13 @@ def hits(maps, masks):
     return torch.tensor(answers)
 """,
     "compare": """
+import numpy as np
+
 def compare(a, b):
-    d = (a - b).double()
-    center = sum(d.tolist()) / len(d)
-    variance = ((d - center) ** 2).sum() / (len(d) - 1)
-    error = (variance / len(d)).sqrt()
-    return [center - 1.96 * error, center + 1.96 * error]
+    d = (a - b).double().numpy()
+    center = sum(d) / len(d)
+    error = d.std(ddof=1) / len(d) ** 0.5
+    return center + 1.96 * error * np.array([-1, 1])
 """,
     "remove_hottest": """
 def remove_hottest(images, maps, share):

@@ -28,17 +28,29 @@ class _Stumbling(nn.Module):
 
 
 def _judge_listen(answer: Any) -> None:
-    generator = torch.Generator().manual_seed(12)
+    generator, earlier = torch.Generator().manual_seed(12), list[torch.Tensor]()
     conv, linear = (skip_init(kind, *sizes) for kind, sizes in ((nn.Conv2d, (3, 4, 3)), (nn.Linear, (4, 5))))
     for depth in (1, 2):  # the convolution and the sigmoid behind it
-        network = nn.Sequential(conv, nn.Sigmoid(), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten(), linear)
+        network = nn.Sequential(conv, nn.Sigmoid(), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
         for parameter in network.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator)
         images, layer = torch.randn(2, 3, 6, 6, generator=generator), network[depth - 1]
+        hooks = _somebody_listens(layer, network.train(depth == 1))
         activations, logits = _pair(answer(layer, network, images))
+        if any(activations is each for each in earlier):
+            raise Mistake(
+                "That is what an earlier call heard: what you keep lives on from one call to the next.",
+                "A default such as kept=[] is made once, for all calls. Make a new list inside the function.",
+            )
+        earlier.append(activations)
         expected = network[:depth](images)
         _compare_heard(activations, logits, expected, network[depth:](expected), images)
-        _look_for_hooks(network, "is still there when your function has returned")
+        _look_for_hooks(network, hooks, "is still there when your function has returned")
+        if any(module.training != (depth == 1) for module in network.modules()):
+            raise Mistake(
+                "Your answer switches the network between training and evaluation, and leaves it so.",
+                "Which of the two it is in is for the caller to say: leave out eval() and train().",
+            )
         if not activations.requires_grad or not logits.requires_grad:
             raise Mistake(
                 "The numbers are right, but no gradient can flow through them.",
@@ -50,7 +62,7 @@ def _judge_listen(answer: Any) -> None:
                 "The logits do not come from these activations, so there is no gradient between them.",
                 "Keep the very tensor that passes, and return the logits of that same run.",
             )
-    _judge_after_an_error(answer, images)
+    _judge_after_an_error(answer, nn.Sequential(conv, _Stumbling()), images)
 
 
 def _pair(result: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,24 +92,44 @@ def _compare_heard(
     if not close(activations, expected):
         raise Mistake("That is not what this layer puts out.", "The hook belongs on the layer that was handed in.")
     if not close(logits, scores):
-        raise Mistake("The second should be the logits, what network(images) returns.", "logits = network(images)")
-
-
-def _look_for_hooks(network: nn.Module, when: str) -> None:
-    left = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
-    if left:
         raise Mistake(
-            f"Your hook {when}. It would run again at each later pass, and keep what it heard.",
-            "register_forward_hook returns a handle: handle.remove(), in a finally.",
+            "The second should be the logits, what network(images) returns without your hook.",
+            "logits = network(images), and a hook that returns nothing: what it returns replaces the layer's output.",
         )
 
 
-def _judge_after_an_error(answer: Any, images: torch.Tensor) -> None:
-    network = nn.Sequential(nn.Sigmoid(), _Stumbling())
+def _hooks(network: nn.Module) -> list[Any]:
+    """All hooks in the network, of those kinds that an answer may have registered."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return [hook for module in network.modules() for kind in kinds for hook in getattr(module, kind).values()]
+
+
+def _somebody_listens(layer: nn.Module, network: nn.Module) -> list[Any]:
+    """Put a hook there that is not the answer's, and return all hooks."""
+    layer.register_forward_hook(lambda *_: None)
+    return _hooks(network)
+
+
+def _look_for_hooks(network: nn.Module, before: list[Any], when: str) -> None:
+    after = _hooks(network)
+    if any(hook not in after for hook in before):
+        raise Mistake(
+            "Somebody else had put a hook there before, and your answer removes it, too.",
+            "The handle that register_forward_hook returns removes your own hook, and no other: handle.remove().",
+        )
+    if len(after) > len(before):
+        raise Mistake(
+            f"Your hook {when}. It would run again at each later pass, and keep what it heard.",
+            "Whatever registers a hook returns a handle: handle.remove(), in a finally.",
+        )
+
+
+def _judge_after_an_error(answer: Any, network: nn.Sequential, images: torch.Tensor) -> None:
+    hooks = _somebody_listens(network[0], network)
     try:
         answer(network[0], network, images)
     except ArithmeticError:
-        _look_for_hooks(network, "is still there after the network has raised an error")
+        _look_for_hooks(network, hooks, "is still there after the network has raised an error")
         return
     raise Mistake("When the network raises an error, yours swallows it.", "try and finally, without except")
 
@@ -113,12 +145,18 @@ def gradcam_map(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Ten
 
 def _judge_map(answer: Any) -> None:
     generator = torch.Generator().manual_seed(13)
-    for shape in ((3, 6, 4, 4), (2, 5, 7, 7), (1, 3, 2, 2)):
+    squares = ((3, 6, 4, 4), (1, 3, 2, 2))  # they come first: an answer may know no others
+    for shape in (*squares, (3, 6, 4, 5), (2, 5, 7, 3), (1, 3, 2, 6)):
         activations, gradients = torch.randn((2, *shape), generator=generator) + 0.2
         wanted = gradcam_map(activations, gradients)
         try:
             given = call(answer, activations, gradients)
-        except RuntimeError as error:
+        except (RuntimeError, IndexError) as error:
+            if shape[2] != shape[3]:
+                raise Mistake(
+                    f"Yours works on square maps only, and these have {shape[2]} rows and {shape[3]} columns.",
+                    "n, channels, h, w = activations.shape",
+                ) from error
             if "must match" not in str(error):
                 raise
             raise Mistake(
@@ -127,16 +165,24 @@ def _judge_map(answer: Any) -> None:
             ) from error
         if isinstance(given, torch.Tensor) and given.shape == (shape[0], 1, *shape[2:]):
             raise Mistake("One axis too many: the channels are summed up, so that axis goes.", "sum(dim=1)")
-        result = tensor(given, wanted.shape, "the maps")
+        result = tensor(given, tuple(wanted.shape), "the maps")
         if not close(result, wanted):
             _diagnose_map(result, activations, gradients)
             raise Mistake("The map is not right.", "weights: mean over the two axes of places; then sum over channels.")
+    try:
+        answer(activations.requires_grad_(), gradients)
+    except RuntimeError as error:
+        raise Mistake(
+            "The activations of a network carry a gradient, and with that your answer raises an error.",
+            "NumPy takes no such tensor. With torch alone it works; otherwise activations.detach().numpy().",
+        ) from error
 
 
 def _diagnose_map(result: torch.Tensor, activations: torch.Tensor, gradients: torch.Tensor) -> None:
     mean = gradients.mean((2, 3), keepdim=True)
     products = mean * activations
-    places = gradients[0, 0].numel()
+    height, width = gradients.shape[2:]
+    places = height * width
     hints = {
         "The negative values are still there. What speaks against the class is to be cut off.": products.sum(1),
         "You cut off too early: ReLU comes after the sum, so that channels may speak against a place.": (
@@ -157,6 +203,8 @@ def _diagnose_map(result: torch.Tensor, activations: torch.Tensor, gradients: to
         "You average the activations and keep the gradients' places. It is the other way round.": (
             (gradients * activations.mean((2, 3), keepdim=True)).sum(1).relu()
         ),
+        "You divide by h · h, but there are h · w places.": (places / height**2 * products.sum(1)).relu(),
+        "You divide by w · w, but there are h · w places.": (places / width**2 * products.sum(1)).relu(),
         "The sign is wrong: yours shows what speaks against the class.": (-products.sum(1)).relu(),
     }
     recognise(result, hints, "ReLU(Σ_k α_k A_k), where α_k is the mean of channel k's gradient over the places.")

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
-from s12lib.exercises.judging import Exercise, Mistake, call, close, recognise, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, number, recognise, tensor
 
 SHAPES = ((3, 6, 9), (4, 8, 5), (1, 7, 4))  # images, rows, columns: never as many rows as columns
 
@@ -94,6 +95,14 @@ def _judge_hits(answer: Any) -> None:
                 "A map of zeros points nowhere, also where the object lies at the top left.",
                 "Its maximum is 0, and argmax gives the first pixel. Ask also whether the maximum is above 0.",
             )
+    maps, masks = torch.rand((2, 6, 9), generator=generator), torch.zeros(2, 6, 9, dtype=torch.bool)
+    maps[:, 1, 7] = maps[:, 4, 2] = 1  # row by row the one at the right comes first, column by column the other
+    masks[0, 1, 7] = masks[1, 4, 2] = True
+    if not close(tensor(call(answer, maps, masks), (2,), "the hits"), hits(maps, masks)):
+        raise Mistake(
+            "Where pixels share the maximum, only the first of them counts, row by row.",
+            "maps.flatten(1).argmax(dim=1) counts row by row, and takes the first.",
+        )
 
 
 def _diagnose_hits(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tensor) -> None:
@@ -122,16 +131,16 @@ def compare(a: torch.Tensor, b: torch.Tensor) -> tuple[Any, Any]:
 
 def _judge_compare(answer: Any) -> None:
     generator = torch.Generator().manual_seed(18)
-    for count in (400, 36, 25):
+    for count, better in ((400, 0.2), (36, -0.2), (25, 0.0)):
         common = torch.randn(count, generator=generator)
-        a, b = (common + 0.3 * torch.randn(count, generator=generator) + shift for shift in (0.2, 0.0))
+        a, b = (common + 0.3 * torch.randn(count, generator=generator) + shift for shift in (better, 0.0))
         result = call(answer, a, b)
         if result is None:
             raise Mistake("Where two numbers should be, there is None. Is the return missing?")
-        ends = list(result.flatten()) if isinstance(result, torch.Tensor) else result
+        ends = list(result.flatten()) if isinstance(result, torch.Tensor | np.ndarray) else result
         if not isinstance(ends, tuple | list) or len(ends) != 2:
             raise Mistake("Return two numbers, the lower end and the upper one.", "return low, high")
-        given = torch.tensor([float(end) for end in ends])
+        given = torch.tensor([number(*end) for end in zip(ends, ("the lower end", "the upper end"), strict=True)])
         wanted = [torch.stack(_ends(a - b, (a - b).std(correction=c))) for c in (1, 0)]
         if not any(close(given, each) for each in wanted):
             _diagnose_compare(given, a, b)
@@ -146,7 +155,13 @@ def _ends(difference: torch.Tensor, spread: torch.Tensor, factor: float = 1.96) 
 def _diagnose_compare(given: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
     difference, count = a - b, len(a)
     low, high = _ends(difference, difference.std())
+    size = difference.mean().abs()
     hints = {
+        "Yours has lost the minus sign: where a is less than b, the mean of a - b is below 0.": (
+            size - (high - low) / 2,
+            size + (high - low) / 2,
+        ),
+        "Your lower end stops at 0, but it may well lie below.": (low.clamp(min=0), high),
         "That is the interval of b - a: whoever is better looks worse.": (-high, -low),
         "The upper end comes second.": (high, low),
         "You return the mean and the half width; return the two ends.": (difference.mean(), high - difference.mean()),
@@ -185,13 +200,51 @@ def remove_hottest(images: torch.Tensor, maps: torch.Tensor, share: float) -> to
 
 def _judge_removal(answer: Any) -> None:
     generator = torch.Generator().manual_seed(19)
-    for shape, share in zip(SHAPES, (0.3, 0.1, 0.75), strict=True):
+    shares = (0.35, 0.75, 0.13, 0.75, 0.0)  # of 54 pixels 18.9, of 40 pixels 5.2: round up, and down
+    for turn, (shape, share) in enumerate(zip((SHAPES[0], SHAPES[1], *SHAPES[1:], SHAPES[0]), shares, strict=True)):
         maps, _ = _drawn(shape, generator)
+        if turn == 1:  # many pixels share the heat 0, and some of them have to go
+            maps = (maps - maps.mean((1, 2), keepdim=True)).relu()
         images = torch.randn((shape[0], 3, *shape[1:]), generator=generator)
-        result = tensor(call(answer, images, maps, share), images.shape, "the images")
-        if not close(result, remove_hottest(images, maps, share)):
-            _diagnose_removal(result, images, maps, share)
-            raise Mistake("The wrong pixels are gone.", "Of each map by itself, the round(share * H * W) highest go.")
+        result = tensor(call(answer, images, maps, share), tuple(images.shape), "the images")
+        mistake = _wrong_with(result, images, maps, share)
+        if mistake and share == 0:
+            raise Mistake("With a share of 0 no pixel goes.", "[-0:] is everything. Sort descending and take [:count].")
+        if mistake:
+            diagnose = _diagnose_ties if turn == 1 else _diagnose_removal
+            diagnose(result, images, maps, share)
+            raise mistake
+
+
+def _wrong_with(result: torch.Tensor, images: torch.Tensor, maps: torch.Tensor, share: float) -> Mistake | None:
+    """What is wrong; of pixels that share their heat, any may go."""
+    gone, places = (result == 0).all(1), maps[0].numel()
+    count, counts = round(share * places), gone.sum((1, 2))
+    if (counts != count).any():
+        wrong = counts[counts != count][0].item()
+        return Mistake(
+            f"Of a picture's {places} pixels yours sets {wrong} to 0; it should be {count}.",
+            f"round({share:g} * {places}) is {count}, and topk(count) takes as many as that.",
+        )
+    if not close(result, images.masked_fill(gone[:, None], 0)):
+        return Mistake(
+            "The right number of pixels is gone, but the others have changed, too.", "Leave them as they are."
+        )
+    coldest_gone = maps.where(gone, torch.inf).amin((1, 2))
+    hottest_kept = maps.where(~gone, -torch.inf).amax((1, 2))
+    if (coldest_gone < hottest_kept).any():
+        return Mistake("The wrong pixels are gone.", "Of each map by itself, the round(share * H * W) highest go.")
+    return None
+
+
+def _diagnose_ties(result: torch.Tensor, images: torch.Tensor, maps: torch.Tensor, share: float) -> None:
+    edge = maps.flatten(1).topk(round(share * maps[0].numel())).values[:, -1, None, None]
+    hints = {
+        "Many pixels may have the same heat, and your threshold takes all of them: too many.": maps < edge,
+        "Many pixels may have the same heat, and your threshold takes none of them: too few.": maps <= edge,
+    }
+    kept = {hint: images * stays[:, None] for hint, stays in hints.items()}
+    recognise(result, kept, "maps.flatten(1).topk(count).indices names as many pixels as you say, and no more.")
 
 
 def _diagnose_removal(result: torch.Tensor, images: torch.Tensor, maps: torch.Tensor, share: float) -> None:
