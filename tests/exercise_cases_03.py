@@ -34,6 +34,12 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("right + smoothing * everywhere", "right.detach() + smoothing * everywhere", "gradient does not reach"),
         ("smoothing * everywhere", "smoothing * everywhere.item()", "gradient does not reach"),
         ("    return (", "    (", "Is the return missing"),
+        (
+            "return (1 - smoothing) * right + smoothing * everywhere",
+            "loss = (1 - smoothing) * right + smoothing * everywhere\n"
+            "    return torch.tensor(loss.item(), requires_grad=True)",
+            "gradient does not reach",
+        ),
     ],
     "one_cycle": [
         ("warmup * epochs, epochs", "warmup, epochs", "warmup is a share of the epochs"),
@@ -51,8 +57,22 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "Yours falls in a wave",
         ),
         ("return 1 + (final_lr - 1) * (epoch - top) / (flat - top)", "pass", "there is None"),
-        ("return final_lr", "return [final_lr]", "Return one number"),
+        ("return final_lr", "return [final_lr]", "yours is a list"),
+        ("return final_lr", "return torch.tensor([final_lr])", "yours is a Tensor"),
         ("return epoch / top", "return epoch / 0.0 if epoch == 0 else epoch / top", "raised ZeroDivisionError"),
+        ("if epoch < top", "if 0 < epoch < top", "not where they end: at epoch 0 of 11"),
+        ("    return 1 +", "    if top < epoch:\n        return 1 +", "at epoch 2.2 of 11 yours is None"),
+        ("    return 1 +", "    if epoch < flat:\n        return 1 +", "at epoch 9 of 11 yours is None"),
+        (
+            "    return 1 + (final_lr - 1) * (epoch - top) / (flat - top)",
+            "    return 1 + (final_lr - 1) * (epoch - top) / (flat - top) if epoch < flat else 0",
+            "at epoch 9 of 11 yours is 0",
+        ),
+        (
+            "        return final_lr\n",
+            "        return final_lr if epoch < epochs else None\n",
+            "at epoch 11 of 11 yours is None",
+        ),
         ("(flat - top)", "flat", "it should be"),
     ],
     "run_schedule": [
@@ -109,6 +129,14 @@ def run_schedule(optimizer, train_loader, validation_loader, epochs):
         ),
         ("    return rates", "    return rates[-1]", "Return a list of the 28"),
         ("    return rates", "", "Return a list of the 28"),
+        ("total_steps=epochs * len(train_loader)", "epochs=epochs", "raised ValueError: You must define either"),
+        (
+            "epochs * len(train_loader)",
+            "epochs * len(train_loader) / 1",
+            "raised ValueError: Expected positive integer",
+        ),
+        ("for _ in train_loader", "for a, b, c in train_loader", "raised ValueError: not enough values to unpack"),
+        ("schedule.get_last_lr()[0]", "schedule.get_last_lr()", "yours is a list"),
     ],
     "ema_update": [
         ("kept * average + (1 - kept) * weights", "kept * weights + (1 - kept) * average", "have changed places"),

@@ -12,13 +12,38 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "each pair was counted once",
         ),
         ("        counts[label, pred] += 1", "        counts[label, pred] += label != pred", "The diagonal is empty"),
-        (", dtype=torch.int64", "", "counts are whole numbers"),
+        (", dtype=torch.int64", "", "should be int64; yours is torch.float32"),
+        ("torch.int64", "torch.uint8", "should be int64; yours is torch.uint8"),
+        ("torch.int64", "torch.int32", "should be int64; yours is torch.int32"),
         ("(num_classes, num_classes)", "(10, 10)", "shape of the matrix"),
         ("    counts =", "    num_classes = int(labels.max()) + 1\n    counts =", "shape of the matrix"),
         ("zip(labels, preds)", "zip(labels[1:], preds[1:])", "add up to"),
         ("zip(labels, preds)", "zip(labels, preds.roll(1))", "not where they should be"),
         ("    return counts", "", "Is the return missing"),
         ("return counts", "return counts.numpy()", "yours is a NumPy array"),
+        (
+            "    for label, pred in zip(labels, preds):\n        counts[label, pred] += 1\n",
+            "    for i, label in enumerate(labels.unique()):\n"
+            "        for j, pred in enumerate(preds.unique()):\n"
+            "            counts[i, j] = ((labels == label) & (preds == pred)).sum()\n",
+            "Rows or columns have moved",
+        ),
+        (
+            "zip(labels, preds)",
+            "zip(labels.unique(return_inverse=True)[1], preds.unique(return_inverse=True)[1])",
+            "Rows or columns have moved",
+        ),
+        (
+            None,
+            """
+from sklearn.metrics import confusion_matrix as count
+
+def confusion_matrix(labels, preds, num_classes):
+    counts = torch.from_numpy(count(labels, preds))
+    return F.pad(counts, (0, num_classes - len(counts), 0, num_classes - len(counts)))
+""",
+            "Rows or columns have moved",
+        ),
     ],
     "top_classes": [
         ("zip(indices.tolist(), values.tolist())", "enumerate(values.tolist())", "the first"),
@@ -38,9 +63,43 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("classes[k]", "classes[k - 1]", "not the 3 most likely"),
         ("    return [", "    [", "Is the return missing"),
         ("    values", "    probabilities /= 2\n    values", "changes its input in place"),
+        ("return [(classes[k], value) for", "return [(classes[k], str(value)) for", "yours is a str"),
+        ("(classes[k], value)", "(classes[k], f'{value:.1%}')", "yours is a str"),
+        ("(classes[k], value)", "(classes[k], print(end=''))", "yours is None"),
+        (
+            "return [(classes[k], value) for k, value in zip(indices.tolist(), values.tolist())]",
+            "return {classes[k]: value for k, value in zip(indices.tolist(), values.tolist())}",
+            "Return a list of pairs",
+        ),
+        ("classes[k], value", "classes[probabilities.tolist().index(value)], value", "equally likely"),
+        (
+            None,
+            """
+def top_classes(probabilities, classes, n):
+    names = dict(zip(probabilities.tolist(), classes))
+    return [(names[value], value) for value in sorted(probabilities.tolist())[::-1][:n]]
+""",
+            "equally likely",
+        ),
     ],
     "calibration_error": [
         (".clamp(max=bins - 1)", "", "fall into no bin"),
+        (".clamp(max=bins - 1)\n", "\n    bins += 1\n", "have a bin to themselves"),
+        (
+            None,
+            """
+import numpy as np
+
+def calibration_error(confidence, right, bins=10):
+    place, error = np.digitize(confidence, np.linspace(0, 1, bins + 1)), 0
+    for b in np.unique(place):
+        inside = torch.tensor(place == b)
+        gap = right[inside].float().mean() - confidence[inside].mean()
+        error += gap.abs().item() * inside.float().mean().item()
+    return error
+""",
+            "have a bin to themselves",
+        ),
         ("gap.abs().item() *", "gap.item() *", "left the sign on"),
         ("gap.abs().item() *", "gap.item() ** 2 *", "You square the gaps"),
         (
@@ -60,7 +119,8 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "confidence.argsort().argsort() * bins // len(confidence)",
             "With 10 bins it should be",
         ),
-        ("return error", "return (confidence - right.float()).abs()", "Return one number"),
+        ("return error", "return (confidence - right.float()).abs()", "yours is a Tensor"),
+        ("return error", "return torch.tensor([error])", "yours is a Tensor"),
         ("    return error", "", "Is the return missing"),
     ],
     "fit_temperature": [
@@ -73,7 +133,27 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("return tries[losses.argmin()].item()", "return logits / tries[losses.argmin()]", "return the scaled logits"),
         ("return tries[losses.argmin()].item()", "return 1.0", "You return 1, which changes nothing"),
         ("return tries[losses.argmin()].item()", "return losses.min().item() * -1", "above 0"),
-        ("return tries[losses.argmin()].item()", "return losses", "Return one number"),
+        ("return tries[losses.argmin()].item()", "return losses", "yours is a Tensor"),
+        ("return tries[losses.argmin()].item()", "return tries[losses.argmin()].view(1)", "yours is a Tensor"),
+        ("return tries[losses.argmin()].item()", "return (tries / 0).max().item()", "no temperature"),
+        (
+            None,
+            """
+def fit_temperature(logits, labels):
+    t = torch.ones((), requires_grad=True)
+    optimizer = torch.optim.LBFGS([t], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(logits / t, labels)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return t
+""",
+            "graph of its gradient",
+        ),
         ("    return", "    logits *= 2\n    return", "changes its input in place"),
         (
             "F.cross_entropy(logits / t, labels)",
@@ -97,7 +177,7 @@ def confusion_matrix(labels, preds, num_classes):
     "top_classes": """
 def top_classes(probabilities, classes, n):
     named = zip(classes, probabilities.tolist())
-    return dict(sorted(named, key=lambda pair: -pair[1])[:n])
+    return sorted(named, key=lambda pair: -pair[1])[:n]
 """,
     "calibration_error": """
 import numpy as np
@@ -123,7 +203,7 @@ def fit_temperature(logits, labels):
         return loss
 
     optimizer.step(closure)
-    return log_t.exp()
+    return log_t.exp().item()
 """,
 }
 

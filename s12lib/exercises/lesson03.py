@@ -10,26 +10,11 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from s12lib.classifier import one_cycle
-from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, number, tensor
 
 
 class Loader(Sized, Iterable[Any], Protocol):
     """Batches, and how many."""
-
-
-def number(result: Any, what: str = "the result") -> float:
-    """The result as a float. Raises Mistake unless it is one finite number."""
-    if result is None:
-        raise Mistake(f"Where {what} should be, there is None. Is the return missing?", "Every path wants its return.")
-    if isinstance(result, torch.Tensor):
-        result = result.detach().numpy()
-    if isinstance(result, np.ndarray | np.generic) and result.size == 1:
-        result = result.item()
-    if isinstance(result, bool) or not isinstance(result, int | float):
-        raise Mistake(f"Return one number for {what}, not a {type(result).__name__}.")
-    if not math.isfinite(result):
-        raise Mistake(f"For {what} you return {result}, which is no number to go on with.")
-    return float(result)
 
 
 # ---- the loss --------------------------------------------------------------------------------------------------------
@@ -126,7 +111,8 @@ def _judge_loss_in_training(answer: Any) -> None:
     logits.requires_grad_()
     loss = answer(logits, labels, 0.1)
     wanted = torch.autograd.grad(smoothed_cross_entropy(logits, labels, 0.1), logits)[0]
-    if not loss.requires_grad or not close(torch.autograd.grad(loss, logits)[0], wanted):
+    gradient = torch.autograd.grad(loss, logits, allow_unused=True)[0] if loss.requires_grad else None
+    if gradient is None or not close(gradient, wanted):
         raise Mistake(
             "The value is right, but its gradient does not reach the logits, so nothing would be learned.",
             "Leave out detach, item and no_grad.",
@@ -181,17 +167,9 @@ def _judge_one_cycle(answer: Any) -> None:
     for settings in ((11, 0.2, 2, 0.1), (24, 0.25, 3, 0.05), (5, 0.4, 0.5, 0.3)):
         epochs, warmup, final_epochs, final_lr = settings
         top, flat = warmup * epochs, epochs - final_epochs
-        for epoch in (
-            0.3 * top,
-            0.8 * top,
-            top,
-            0,
-            (top + flat) / 2,
-            0.1 * top + 0.9 * flat,
-            flat + 0.6 * final_epochs,
-        ):
+        for epoch in (0.3 * top, 0.8 * top, (top + flat) / 2, 0.1 * top + 0.9 * flat, flat + 0.6 * final_epochs):
             where = f"epoch {epoch:g} of {epochs}"
-            result = number(call(answer, epoch, *settings), where)
+            result = number(call(answer, epoch, *settings), f"the rate at {where}")
             right = one_cycle(epoch, *settings)
             if abs(result - right) < 1e-6:
                 continue
@@ -203,6 +181,13 @@ def _judge_one_cycle(answer: Any) -> None:
                 f"{right:.3f}, but yours is {result:.3f}.",
                 "Three straight pieces: up to the peak, down to final_lr, and flat.",
             )
+        for epoch in (0, top, flat, epochs):
+            given = call(answer, epoch, *settings)
+            if given is None or not abs(number(given, "the rate") - one_cycle(epoch, *settings)) < 1e-6:
+                raise Mistake(
+                    f"Your pieces are right, but not where they end: at epoch {epoch:g} of {epochs} yours is {given}.",
+                    "Go through your conditions with exactly this epoch: is it forgotten between < and >?",
+                )
 
 
 # ---- the schedule in a run -------------------------------------------------------------------------------------------
@@ -290,6 +275,8 @@ def _judge_run(answer: Any) -> None:
         try:
             result = answer(optimizer, [batch] * train, [batch] * validation, epochs)
         except ValueError as error:
+            if "Tried to step" not in str(error):
+                raise
             raise Mistake(
                 f"The schedule was stepped more often than it was told to expect, at batch {len(optimizer.rates)}.",
                 "total_steps is the number of training batches in the whole run: epochs * len(train_loader).",

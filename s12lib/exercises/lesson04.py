@@ -1,12 +1,13 @@
 """The exercises of lesson 04: confusion matrix, the n most likely classes, calibration error, temperature."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
-from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, number, tensor
 
 
 def confusion_matrix(labels: torch.Tensor, preds: torch.Tensor, num_classes: int) -> torch.Tensor:
@@ -16,15 +17,18 @@ def confusion_matrix(labels: torch.Tensor, preds: torch.Tensor, num_classes: int
 
 def _judge_confusion(answer: Any) -> None:
     generator = torch.Generator().manual_seed(8)
-    for num_classes in (10, 7):  # the last class is in neither: it must get a row and a column all the same
-        labels, preds = torch.randint(0, num_classes - 1, (2, 300), generator=generator)
+    for num_classes in (10, 7):  # class 3 and the last are in neither: they must get a row and a column all the same
+        occurring = torch.tensor([k for k in range(num_classes - 1) if k != 3])
+        labels, preds = occurring[torch.randint(0, len(occurring), (2, 300), generator=generator)]
         preds = torch.where(torch.rand(300, generator=generator) < 0.5, labels, preds)
+        preds[preds == 1] = 4  # and nobody says class 1
         right = confusion_matrix(labels, preds, num_classes)
         result = tensor(call(answer, labels, preds, num_classes), (num_classes, num_classes), "the matrix")
         _diagnose_confusion(result, right)
-        if result.is_floating_point():
+        if result.dtype != torch.int64:
             raise Mistake(
-                f"The numbers are right, but counts are whole numbers; yours are {result.dtype}.", "dtype=torch.int64"
+                f"The numbers are right, but their type should be int64; yours is {result.dtype}.",
+                "dtype=torch.int64. A float is no count, and small integers overflow: uint8 ends at 255.",
             )
 
 
@@ -46,12 +50,22 @@ def _diagnose_confusion(result: torch.Tensor, right: torch.Tensor) -> None:
         )
     if close(result, right * (1 - torch.eye(len(right), dtype=right.dtype))):
         raise Mistake("The diagonal is empty. Pictures that were got right are counted, too.", "Count every picture.")
+    if close(_without_gaps(result), _without_gaps(right)):
+        raise Mistake(
+            "Rows or columns have moved. A class that never occurs keeps its row and its column, which are empty.",
+            "Class k has row k and column k. unique() only knows the classes that occur.",
+        )
     if result.sum() != right.sum():
         raise Mistake(
             f"There were {right.sum()} pictures, but your counts add up to {result.sum():g}.",
             "Each picture adds 1 at one place.",
         )
     raise Mistake("The counts are not where they should be.", "Picture by picture: counts[label, pred] += 1")
+
+
+def _without_gaps(counts: torch.Tensor) -> torch.Tensor:
+    """The rows and columns in which something was counted."""
+    return counts[counts.any(1)][:, counts.any(0)]
 
 
 def top_classes(probabilities: torch.Tensor, classes: Sequence[str], n: int) -> list[tuple[str, float]]:
@@ -73,20 +87,27 @@ def _judge_top(answer: Any) -> None:
             raise Mistake("Your probabilities are percentages; leave them between 0 and 1.", "Do not multiply by 100.")
         if not close(values, wanted):
             raise Mistake("The names are right, but the probabilities are not theirs.", "values and places of topk")
+    names, _ = _pairs(call(answer, torch.tensor([0.0, 0.25, 0.1, 0.0, 0.25, 0.2, 0.0, 0.2]), classes, 4), 4)
+    if sorted(names) != ["ash", "box", "elm", "fig"]:
+        raise Mistake(
+            "When two classes are equally likely, yours does not name each of them once.",
+            "Do not look a name up by its probability. Sorting gives each class a place of its own.",
+        )
 
 
 def _pairs(result: Any, n: int) -> tuple[list[str], torch.Tensor]:
     """The names and the probabilities of a list of pairs. Raises Mistake when it is none, or not of length n."""
     if result is None:
         raise Mistake("Where the list should be, there is None. Is the return missing?")
-    pairs = list(result.items()) if isinstance(result, dict) else result
-    if not isinstance(pairs, list | tuple) or any(not isinstance(p, list | tuple) or len(p) != 2 for p in pairs):
+    if not isinstance(result, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in result):
         raise Mistake("Return a list of pairs, each a name and its probability.", '[("cat", 0.7), ("dog", 0.2)]')
-    if len(pairs) != n:
-        raise Mistake(f"Asked for n = {n}, you return {len(pairs)}.", "probabilities.topk(n)")
-    if not all(isinstance(name, str) for name, _ in pairs):
+    if len(result) != n:
+        raise Mistake(f"Asked for n = {n}, you return {len(result)}.", "probabilities.topk(n)")
+    if not all(isinstance(name, str) for name, _ in result):
         raise Mistake("The first of each pair should be the class's name, not its number.", "classes[k]")
-    return [name for name, _ in pairs], torch.tensor([float(value) for _, value in pairs])
+    if any(value is None for _, value in result):
+        raise Mistake("The second of each pair should be the class's probability; yours is None.", "values[k]")
+    return [name for name, _ in result], torch.tensor([number(value, "each probability") for _, value in result])
 
 
 def _diagnose_names(names: list[str], classes: Sequence[str], probabilities: torch.Tensor, n: int) -> None:
@@ -121,36 +142,24 @@ def _judge_calibration(answer: Any) -> None:
         confidence = 1 - 0.8 * torch.rand(400, generator=generator) ** 2
         from_edge = torch.stack([((confidence * b + 0.5) % 1 - 0.5).abs() for b in (4, 7, 9, 10, 11)])
         inner = confidence[(from_edge > 0.02).all(0)]  # to which bin an edge belongs is left to the answer,
-        confidence = torch.cat([inner, torch.ones(40)])  # but for 1, which must not be lost
-        place = (confidence * bins).long().clamp(max=bins - 1)
-        sign = 1 - 2 * ((bins - place) % 2)  # the last bin is too sure, the one before not sure enough, and so on
+        confidence = torch.cat([inner, torch.ones(40)])  # but for 1, which belongs to the last bin
+        place = (confidence * bins).long()  # the ones are too sure, the rest of their bin not sure enough, and so on
+        sign = 1 - 2 * ((bins - place + 1) % 2)
         right = torch.rand(len(confidence), generator=generator) < confidence + 0.3 * sign
         inputs = (confidence, right) if bins == 10 else (confidence, right, bins)
-        result = _number(call(answer, *inputs), "the error")
+        result = number(call(answer, *inputs), "the error")
         wanted = calibration_error(confidence, right, bins)
+        if not math.isfinite(result):
+            raise Mistake(
+                f"Yours is {result}. Something was divided by 0.",
+                "Some bins are empty: pass over them with inside.any().",
+            )
         if abs(result - wanted) > 1e-4:
             _diagnose_calibration(result, confidence, right, bins)
             raise Mistake(
                 f"With {bins} bins it should be {wanted:.4f}, but yours is {result:.4f}.",
                 "In each bin: |share right − mean confidence| × the bin's share of all pictures. Add these up.",
             )
-
-
-def _number(result: Any, what: str) -> float:
-    """The result as a float. Raises Mistake unless it is one finite number."""
-    if result is None:
-        raise Mistake(f"Where {what} should be, there is None. Is the return missing?")
-    if isinstance(result, torch.Tensor) and result.numel() == 1:
-        result = result.item()
-    try:
-        value = float(result)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor of many
-        raise Mistake(f"Return one number, {what}; yours is of type {type(result).__name__}.") from error
-    if value != value or abs(value) == float("inf"):
-        raise Mistake(
-            f"Yours is {value}. Something was divided by 0.", "Some bins are empty: pass over them with inside.any()."
-        )
-    return value
 
 
 def _diagnose_calibration(result: float, confidence: torch.Tensor, right: torch.Tensor, bins: int) -> None:
@@ -165,6 +174,7 @@ def _diagnose_calibration(result: float, confidence: torch.Tensor, right: torch.
     wanted, unweighted, signed, largest, squared, added = error(confidence, right)
     below = confidence < 1
     lost = error(confidence[below], right[below])[0] * below.float().mean().item()
+    apart = lost + (~right & ~below).float().mean().item()
     hints = {
         "You have left the sign on: bins that are too sure make up for bins that are not sure enough.": signed,
         "Your sign or your absolute value is taken at the end, over all pictures; each bin needs its own.": abs(signed),
@@ -173,6 +183,7 @@ def _diagnose_calibration(result: float, confidence: torch.Tensor, right: torch.
         "Yours is the largest gap. That is the maximum calibration error, another measure.": largest,
         "You square the gaps. Take their absolute values.": squared,
         "Pictures with a confidence of exactly 1 are lost: they fall into no bin.": lost,
+        "Pictures with a confidence of exactly 1 have a bin to themselves. They belong to the last one.": apart,
         "Yours is in percent; leave it a share of 1.": 100 * wanted,
     }
     for hint, value in hints.items():
@@ -201,7 +212,7 @@ def _judge_temperature(answer: Any) -> None:
         given = call(answer, logits, labels)
         if isinstance(given, torch.Tensor) and given.shape == logits.shape:
             raise Mistake("You return the scaled logits. Return the temperature itself, one number.")
-        _diagnose_temperature(_number(given, "the temperature"), wanted)
+        _diagnose_temperature(number(given, "the temperature"), wanted)
 
 
 def _diagnose_temperature(result: float, wanted: float) -> None:
@@ -210,6 +221,8 @@ def _diagnose_temperature(result: float, wanted: float) -> None:
 
     if near(wanted):
         return
+    if not math.isfinite(result):
+        raise Mistake(f"Yours is {result}, which is no temperature.", "Print the losses, and the T of the smallest.")
     told = f"Here it should be {wanted:.2f}, and yours is {result:.2f}."
     if near(1 / wanted):
         raise Mistake(f"Yours is 1/T. The logits are divided by the temperature. {told}", "logits / t")
