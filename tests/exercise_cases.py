@@ -21,6 +21,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ),
         ("return pixels.mean(dim=(0, 1, 2)),", "return", "Return two things"),
         ("return pixels", "return pixels[:1]", "means are off"),
+        ("dim=(0, 1, 2)", "dim=(0, 1, 2), keepdim=True", "empty axes are left over"),
         ("pixels.std(dim=(0, 1, 2))", "pixels.std(dim=(0, 1, 2)).numpy()", "yours is a NumPy array"),
     ],
     "prepare_upload": [
@@ -43,6 +44,14 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ('mode="reflect"', 'mode="constant"', "is black in yours"),
         ('mode="reflect"', 'mode="replicate"', "a repeat of the edge"),
         ('mode="reflect"', 'mode="circular"', "the opposite edge"),
+        (
+            None,
+            "import numpy as np\n"
+            "def reflect_crop(images, top, left):\n"
+            "    padded = torch.tensor(np.pad(images, ((0, 0), (0, 0), (4, 4), (4, 4)), mode='symmetric'))\n"
+            "    return torch.stack([image[:, t : t + 32, x : x + 32] for image, t, x in zip(padded, top, left)])",
+            "shows the outermost row twice",
+        ),
         ("zip(padded, top, left)", "zip(padded, left, top)", "changed places"),
         (
             "image[:, t : t + 32, x : x + 32]",
@@ -81,6 +90,26 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ),
         ("torch.nonzero(training)[:, 0], validation", "validation", "Return two tensors"),
         (
+            "torch.nonzero(training)[:, 0], validation",
+            "torch.arange(len(labels)), validation - len(labels)",
+            "some of yours lie outside",
+        ),
+        (
+            "torch.nonzero(training)[:, 0], validation",
+            "torch.nonzero(training)[:, 0], validation + 9999",
+            "lie outside",
+        ),
+        ("torch.nonzero(training)[:, 0], validation", "torch.nonzero(training)[:, 0].int(), validation", "torch.int32"),
+        ("torch.nonzero(training)[:, 0], validation", "torch.nonzero(training)[:, 0], validation * 1.0", "float32"),
+        ("torch.nonzero(training)[:, 0], validation", "torch.tensor(1), torch.tensor(2)", "should have one axis"),
+        ("torch.nonzero(training)[:, 0], validation", "torch.nonzero(training), validation", "should have one axis"),
+        (
+            "torch.nonzero(training)[:, 0], validation",
+            "training.nonzero()[:, 0].tolist(), validation",
+            "yours is a list",
+        ),
+        ("torch.nonzero(training)[:, 0], validation", "None, validation", "there is None"),
+        (
             None,
             "def hold_out(labels, per_class):\n"
             "    places = torch.arange(len(labels))\n"
@@ -103,10 +132,36 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("argmax(dim=1)", "softmax(dim=1)", "return the class with the largest"),
         ("argmax(dim=1)", "argmin(dim=1)", "not the classes with the largest"),
         ("argmax(dim=1)", "argmax(dim=1).numpy()", "yours is a NumPy array"),
+        ("argmax(dim=1)", "mean(0).argmax().repeat(len(images))", "All your pictures are of one class"),
         (
-            "    with torch.no_grad():\n        classes",
-            "    torch.set_grad_enabled(False)\n    if True:\n        classes",
-            "changes whether torch records gradients",
+            "network(images).argmax(dim=1)",
+            "network(images)[:1].argmax(1).expand(len(images))",
+            "All your pictures are of one class",
+        ),
+        ("network(images).argmax(dim=1)", "torch.full((len(images),), 4)", "All your pictures are of one class"),
+        ("argmax(dim=1)", "argmax(dim=1).flip(0)", "not the classes with the largest"),
+        ("argmax(dim=1)", "softmax(1).amax(1)", "not the classes with the largest"),
+        ("network(images)", "network((images - images.mean()) / images.std())", "normalise them once more"),
+        (
+            "network(images)",
+            "network((images - images.mean((2, 3), keepdim=True)) / images.std((2, 3), keepdim=True))",
+            "normalise them once more",
+        ),
+        ("network(images)", "network(images.flip(1))", "blue first"),
+        ("argmax(dim=1)", "argmax(dim=1, keepdim=True).squeeze()", "a batch of one picture should be (1,)"),
+        ("argmax(dim=1)", "argmax(dim=1).int()", "yours are torch.int32"),
+        ("argmax(dim=1)", "argmax(dim=1).float()", "yours are torch.float32"),
+        ("network.eval()", "network.eval().requires_grad_(False)", "can be trained no more"),
+        ("network.eval()", "network.eval().double(); images = images.double()", "leaves you in torch.float64"),
+        (
+            None,
+            "def predict_classes(network, images):\n"
+            "    state = {name: value.clone() for name, value in network.state_dict().items()}\n"
+            "    with torch.no_grad():\n"
+            "        classes = network(images).argmax(dim=1)\n"
+            "    network.load_state_dict(state)\n"
+            "    return classes",
+            "in evaluation mode",
         ),
     ],
     "conv_bn_parameters": [
@@ -129,6 +184,16 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("F.relu(self.bn1(self.conv1(x)))", "self.bn1(self.conv1(x))", "first convolution's ReLU is missing"),
         ("self.bn2(self.conv2(h))", "self.conv2(h)", "The second BatchNorm is there, but it is not used"),
         ("return x + F.relu", "return h + F.relu", "add the output of the first convolution"),
+        ("self.bn2(self.conv2(h))", "self.bn1(self.conv2(h))", "One BatchNorm is used twice"),
+        ("self.bn2(self.conv2(h))", "self.bn2(self.conv1(h))", "One convolution is used twice"),
+        ("self.bn2(self.conv2(h))", "self.bn1(self.conv1(h))", "goes through the layers of the first half again"),
+        ("self.conv2(h)", "self.conv2(x)", "The output is not x + f(x)"),
+        ("padding=1", 'padding=1, padding_mode="reflect"', "pad with something else than zeros"),
+        ("padding=1", 'padding=1, padding_mode="replicate"', "pad with something else than zeros"),
+        ("padding=1", "padding=2, dilation=2", "Your kernels have gaps"),
+        ("nn.BatchNorm2d(channels)", "nn.BatchNorm2d(channels, eps=0.1)", "another eps"),
+        ("nn.BatchNorm2d(channels)", "nn.BatchNorm2d(channels, momentum=0.0)", "keeps no running mean"),
+        ("nn.BatchNorm2d(channels)", "nn.BatchNorm2d(channels, track_running_stats=False)", "keeps no running mean"),
         ("self.bn2 = nn.BatchNorm2d(channels)", "self.bn2 = self.bn1", "followed by a BatchNorm of its own"),
         ("self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)", "self.conv2 = self.conv1", "two conv"),
         (", bias=False", "", "Your convolutions have a bias"),
@@ -235,6 +300,72 @@ def receptive_field(layers):
         size = (size - 1) * stride + kernel_size
     return size
 """,
+}
+
+# More right answers, for exercises in which one other way of writing is not enough.
+ALSO_RIGHT: dict[str, list[str]] = {
+    "predict_classes": [
+        """
+def predict_classes(network, images):
+    assert images.shape[1:] == (3, 32, 32)
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    logits = torch.cat([network(few).detach() for few in images.split(8)])
+    for module, mode in modes.items():
+        module.training = mode
+    return torch.from_numpy(logits.numpy().argmax(axis=1))
+""",
+        """
+import copy
+
+def predict_classes(network, images):
+    with torch.no_grad():
+        return copy.deepcopy(network).eval()(images).softmax(dim=-1).max(dim=-1).indices
+""",
+    ],
+    "conv_bn_parameters": [
+        """
+import numpy as np
+
+def conv_bn_parameters(in_channels, out_channels, kernel_size=3):
+    return np.prod([out_channels, in_channels, kernel_size, kernel_size]) + 2 * out_channels
+""",
+    ],
+    "residual": [
+        """
+class ResidualBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        def half():
+            conv = nn.Conv2d(channels, channels, 3, bias=False)
+            return nn.Sequential(nn.ZeroPad2d(1), conv, nn.BatchNorm2d(channels), nn.ReLU())
+        self.f = nn.Sequential(half(), half())
+
+    def forward(self, x):
+        return x + self.f(x)
+""",
+        """
+class ResidualBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv1, self.conv2 = (nn.Conv2d(channels, channels, 3, bias=False) for _ in range(2))
+        self.bn1, self.bn2 = (nn.BatchNorm2d(channels, momentum=0.01) for _ in range(2))
+
+    def forward(self, x):
+        h = F.relu(self.bn1(F.conv2d(x, self.conv1.weight, padding=1)))
+        return F.relu(self.bn2(self.conv2(F.pad(h, (1, 1, 1, 1))))) + x
+""",
+    ],
+    "receptive_field": [
+        """
+import numpy as np
+
+def receptive_field(layers):
+    kernels, strides = zip(*layers)
+    jumps = np.cumprod((1, *strides[:-1]))
+    return 1 + ((np.array(kernels) - 1) * jumps).sum()
+""",
+    ],
 }
 
 # Mutations of a solution that leave its behaviour as it is: the changed line, and why nothing changes.

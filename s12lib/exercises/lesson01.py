@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -28,6 +29,11 @@ def _judge_statistics(answer: Any) -> None:
             raise Mistake(
                 f"Yours is one number for {what}, all colours in one pot. Each channel wants its own.",
                 "Average over the axes 0, 1 and 2, and leave axis 3 alone.",
+            )
+        if isinstance(each, torch.Tensor) and each.ndim > 1 and each.numel() == 3:
+            raise Mistake(
+                f"The shape of {what} should be (3,), but yours is {tuple(each.shape)}: empty axes are left over.",
+                "Leave out keepdim=True.",
             )
         if isinstance(each, torch.Tensor) and each.shape != (3,):
             raise Mistake(
@@ -74,8 +80,8 @@ def reflect_crop(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor) ->
     return torch.stack([image[:, t : t + 32, x : x + 32] for image, t, x in zip(padded, top, left, strict=True)])
 
 
-def _crop(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, mode: str) -> torch.Tensor:
-    padded = F.pad(images, (4, 4, 4, 4), mode=mode)
+def _crop(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, mode: Any) -> torch.Tensor:
+    padded = torch.from_numpy(np.pad(images.numpy(), ((0, 0), (0, 0), (4, 4), (4, 4)), mode=mode))
     return torch.stack([image[:, t : t + 32, x : x + 32] for image, t, x in zip(padded, top, left, strict=True)])
 
 
@@ -85,12 +91,17 @@ def _judge_crop(answer: Any) -> None:
     result = tensor(call(answer, images, top, left), (9, 3, 32, 32), "the cropped batch")
     if close(result, reflect_crop(images, top, left)):
         return
-    for mode, word in (("constant", "black"), ("replicate", "a repeat of the edge"), ("circular", "the opposite edge")):
+    for mode, word in (("constant", "black"), ("edge", "a repeat of the edge"), ("wrap", "the opposite edge")):
         if close(result, _crop(images, top, left, mode)):
             raise Mistake(
                 f"What comes in from outside is {word} in yours. It should be the picture's reflection.",
                 'F.pad has a mode for it: mode="reflect".',
             )
+    if close(result, _crop(images, top, left, "symmetric")):
+        raise Mistake(
+            "Your reflection shows the outermost row twice. The mirror stands in the middle of it: it comes once.",
+            'NumPy calls yours "symmetric" and the right one, as F.pad does, "reflect".',
+        )
     if close(result, images):
         raise Mistake("Your pictures come back as they went in.", "Cut each window at its own top and left.")
     if close(result, reflect_crop(images, left, top)):
@@ -128,9 +139,16 @@ def _judge_hold_out(answer: Any) -> None:
         for each in result:
             if isinstance(each, torch.Tensor) and each.dtype == torch.bool:
                 raise Mistake("Return places (0, 5, 17, …), not a mask of True and False.", "torch.nonzero(mask)[:, 0]")
-            if not isinstance(each, torch.Tensor) or each.ndim != 1 or each.is_floating_point():
-                tensor(each, (len(each),) if hasattr(each, "__len__") else (), "each part")
-                raise Mistake("Each part should be a flat tensor of whole numbers, the places of its pictures.")
+            part = tensor(each, getattr(each, "shape", ()), "each part")
+            if part.ndim != 1:
+                raise Mistake(f"Each part should have one axis, its places; the shape of yours is {tuple(part.shape)}.")
+            if part.dtype != torch.int64:
+                raise Mistake(f"Places are whole numbers of the type torch.int64; yours are {part.dtype}.", ".long()")
+            if ((part < 0) | (part >= len(labels))).any():
+                raise Mistake(
+                    f"{len(labels)} pictures have the places 0 to {len(labels) - 1}; some of yours lie outside.",
+                    "Each picture has one name, as torch.nonzero gives it. -1 would be a second one for the last.",
+                )
         _compare_split(labels, per_class, *result)
         if not all(torch.equal(a, b) for a, b in zip(result, call(answer, labels, per_class), strict=True)):
             raise Mistake(

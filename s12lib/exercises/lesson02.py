@@ -1,7 +1,10 @@
 """The exercises of lesson 02: parameters, residual block, receptive field, the network left in training mode."""
 
+import copy
 import itertools
-from collections.abc import Callable
+import numbers
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +14,8 @@ from torch.nn import functional as F
 from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
 from s12lib.model import Residual
 
-Forward = Callable[[torch.Tensor, list[nn.Conv2d], list[nn.BatchNorm2d]], torch.Tensor]
+Layers = tuple[Callable[[torch.Tensor], torch.Tensor], ...]  # the two convolutions, or the two BatchNorms
+Forward = Callable[[torch.Tensor, Layers, Layers], torch.Tensor]
 
 
 def _through(block: nn.Module, images: torch.Tensor) -> Any:
@@ -44,9 +48,14 @@ def _judge_residual(answer: Any) -> None:
             norm.running_var = torch.rand(channels, generator=generator) + 0.5
         images = torch.randn(5, channels, 6, 7, generator=generator)
         for training in (False, True):  # with running statistics, then with the batch's own
-            block.train(training)
-            result = tensor(_through(block, images), images.shape, "the block's output")
-            _compare_block(result, images, convs, norms)
+            means = torch.stack([norm.get_buffer("running_mean") for norm in norms])
+            result = tensor(_through(block.train(training), images), images.shape, "the block's output")
+            _compare_block(result, images, convs, norms, training)
+        if any(torch.equal(norm.get_buffer("running_mean"), mean) for norm, mean in zip(norms, means, strict=True)):
+            raise Mistake(
+                "In training your BatchNorm keeps no running mean, so there would be nothing to go by in evaluation.",
+                "nn.BatchNorm2d(channels), with its momentum and everything else as it is.",
+            )
         _look_at_gradient(block.eval(), images, convs, norms)
 
 
@@ -76,7 +85,25 @@ def _count_layers(block: nn.Module, channels: int, convs: list[nn.Conv2d], norms
         )
 
 
-def _right(x: torch.Tensor, conv: list[nn.Conv2d], norm: list[nn.BatchNorm2d]) -> torch.Tensor:
+def _orders(convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d], training: bool) -> Iterator[tuple[Layers, Layers]]:
+    """The answer's weights in layers as they should be, in whichever order the answer has named them."""
+    right_convs = [partial(F.conv2d, weight=conv.weight, padding=1) for conv in convs]
+    right_norms = [
+        partial(
+            F.batch_norm,
+            running_mean=norm.running_mean,
+            running_var=norm.running_var,
+            weight=norm.weight,
+            bias=norm.bias,
+            training=training,
+            momentum=0.0,  # the check itself leaves the running statistics alone
+        )
+        for norm in norms
+    ]
+    yield from itertools.product(itertools.permutations(right_convs), itertools.permutations(right_norms))
+
+
+def _right(x: torch.Tensor, conv: Layers, norm: Layers) -> torch.Tensor:
     return x + F.relu(norm[1](conv[1](F.relu(norm[0](conv[0](x))))))
 
 
@@ -121,24 +148,42 @@ _WRONG_BLOCKS: list[tuple[Forward, str, str]] = [
         "You add the output of the first convolution. What is to be added is the block's input.",
         "Give the input a name of its own, and do not write over it.",
     ),
+    (
+        lambda x, c, n: _right(x, c, (n[0], n[0])),
+        "One BatchNorm is used twice, and the other never.",
+        "Look at which BatchNorm the second convolution's output goes through.",
+    ),
+    (
+        lambda x, c, n: _right(x, (c[0], c[0]), n),
+        "One convolution is used twice, and the other never.",
+        "Look at which convolution comes second.",
+    ),
+    (
+        lambda x, c, n: _right(x, (c[0], c[0]), (n[0], n[0])),
+        "The second half goes through the layers of the first half again; its own two are never used.",
+        "Look at which convolution and which BatchNorm come second.",
+    ),
 ]
 
 
-def _matches(
-    result: torch.Tensor, x: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d], forward: Forward
-) -> bool:
-    """Whether the result is that forward's, in whichever order the answer has named its layers."""
-    orders = itertools.product(itertools.permutations(convs), itertools.permutations(norms))
-    with torch.no_grad():
-        return any(close(result, forward(x, list(c), list(n)), 1e-3) for c, n in orders)
+def _compare_block(
+    result: torch.Tensor, x: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d], training: bool
+) -> None:
+    def matches(forward: Forward) -> bool:
+        with torch.no_grad():
+            return any(close(result, forward(x, *order), 1e-3) for order in _orders(convs, norms, training))
 
-
-def _compare_block(result: torch.Tensor, x: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d]) -> None:
-    if _matches(result, x, convs, norms, _right):
+    if matches(_right):
         return
     for forward, hint, more in _WRONG_BLOCKS:
-        if _matches(result, x, convs, norms, forward):
+        if matches(forward):
             raise Mistake(hint, more)
+    if any(conv.padding_mode != "zeros" for conv in convs):
+        raise Mistake("Your convolutions pad with something else than zeros.", "Leave out padding_mode.")
+    if any(conv.dilation != (1, 1) for conv in convs):
+        raise Mistake("Your kernels have gaps: a 3×3 kernel looks at neighbours, with dilation at pixels further off.")
+    if any(norm.eps != 1e-5 for norm in norms):
+        raise Mistake("Your BatchNorm adds another eps to the variance than it does by itself.", "Leave out eps.")
     raise Mistake(
         "The output is not x + f(x).",
         "f is conv, BatchNorm, ReLU, conv, BatchNorm, ReLU. The convolutions pad by one pixel of zeros.",
@@ -154,9 +199,8 @@ def _look_at_gradient(
     if not output.requires_grad:
         raise Mistake("No gradient flows through your block, so it could not learn.", "Leave out no_grad and detach.")
     (found,) = torch.autograd.grad(output.square().sum(), x)
-    orders = itertools.product(itertools.permutations(convs), itertools.permutations(norms))
-    for c, n in orders:
-        (wanted,) = torch.autograd.grad(_right(x, list(c), list(n)).square().sum(), x)
+    for order in _orders(convs, norms, training=False):
+        (wanted,) = torch.autograd.grad(_right(x, *order).square().sum(), x)
         if close(found, wanted, 1e-3):
             return
     raise Mistake("The output is right, but the gradient does not reach the input by both ways.", "Leave out detach.")
@@ -170,7 +214,7 @@ def conv_bn_parameters(in_channels: int, out_channels: int, kernel_size: int = 3
 def _judge_parameters(answer: Any) -> None:
     for i, o, k in ((48, 128, 3), (3, 64, 3), (5, 7, 1), (16, 4, 5), (2, 9, 7)):
         result = call(answer, i, o, k)
-        if isinstance(result, bool) or not isinstance(result, int):
+        if isinstance(result, bool) or not isinstance(result, numbers.Integral):
             raise Mistake(f"Parameters are counted: return an int, not a {type(result).__name__}.")
         weights = k * k * i * o
         wrong = {
@@ -192,7 +236,7 @@ def _judge_parameters(answer: Any) -> None:
         if result == right:
             continue
         if result in wrong:
-            raise Mistake(*wrong[result])
+            raise Mistake(*wrong[int(result)])
         raise Mistake(
             f"For {i} channels in, {o} out and a {k}×{k} kernel it should be {right:,}, but yours is {result:,}.",
             "kernel² × in × out for the convolution, and a weight and a bias a channel for BatchNorm.",
@@ -243,10 +287,10 @@ def _wrong_fields(layers: list[tuple[int, int]]) -> list[tuple[int, str, str]]:
 
 
 def _judge_field(answer: Any) -> None:
-    tries = [[(3, 1), (3, 1)], [(3, 1), (2, 2), (3, 1)], [(5, 2), (3, 1), (2, 2), (3, 3), (1, 1), (3, 1)], [(1, 1)], []]
+    tries = [[(3, 1), (3, 1)], [(3, 1), (2, 2), (3, 1)], [(5, 2), (3, 1), (2, 2), (3, 3), (1, 1), (3, 1)], [(1, 1)]]
     for layers in sorted(tries, key=len, reverse=True):
         result = call(answer, layers)
-        if isinstance(result, bool) or not isinstance(result, int):
+        if isinstance(result, bool) or not isinstance(result, numbers.Integral):
             raise Mistake(f"A side is a whole number of pixels: return an int, not a {type(result).__name__}.")
         right = receptive_field(layers)
         if result == right:
@@ -270,8 +314,9 @@ def predict_classes(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return classes
 
 
-def _small_network(generator: torch.Generator) -> nn.Sequential:
-    """A network whose answer in training mode differs from its answer in evaluation mode."""
+def network_and_pictures() -> tuple[nn.Sequential, torch.Tensor]:
+    """Pictures of several classes, and a network that answers otherwise in training mode than in evaluation mode."""
+    generator = torch.Generator().manual_seed(4)
     with torch.random.fork_rng(devices=[]):  # the first weights are drawn from the notebook's generator
         layers = [nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten()]
         network = nn.Sequential(*layers, nn.Linear(8, 10))
@@ -280,37 +325,70 @@ def _small_network(generator: torch.Generator) -> nn.Sequential:
     norm = network[1]
     norm.running_mean = 5 * torch.randn(8, generator=generator)
     norm.running_var = 20 * torch.rand(8, generator=generator) + 5
-    return network
+    colours = 6 * torch.randn(40, 3, 1, 1, generator=generator)  # of its own for each picture, so that classes differ
+    return network, colours + torch.randn(40, 3, 32, 32, generator=generator)
 
 
 def _judge_predict(answer: Any) -> None:
-    generator = torch.Generator().manual_seed(6)
-    network = _small_network(generator)
-    images = torch.randn(40, 3, 8, 8, generator=generator) * torch.linspace(0.1, 4, 40)[:, None, None, None]
-    with torch.no_grad():
-        right = network.eval()(images).argmax(1)
-    state = {name: value.clone() for name, value in network.state_dict().items()}
-    for training in (True, False):
+    network, images = network_and_pictures()
+    found = copy.deepcopy(network).eval()  # as the answer finds it
+    for training, pictures in itertools.product((True, False), (images, images[:1])):
         network.train(training)
-        result = call(answer, network, images)
-        if isinstance(result, torch.Tensor) and result.shape == (40, 10):
+        result, n = call(answer, network, pictures), len(pictures)
+        if isinstance(result, torch.Tensor) and result.shape == (n, 10):
             raise Mistake("You return a number for each class; return the class with the largest.", ".argmax(dim=1)")
         if isinstance(result, torch.Tensor) and result.shape == (10,):
             raise Mistake("You look for the best picture of each class, not the best class of each picture.", "dim=1")
-        result = tensor(result, (40,), "the classes")
-        if any(not torch.equal(value, state[name]) for name, value in network.state_dict().items()):
+        result = tensor(result, (n,), "the classes" if n > 1 else "the classes of a batch of one picture")
+        _look_at_network(network, found, training)
+        with torch.no_grad():
+            _compare_classes(result, found, pictures)
+        if result.dtype != torch.int64:
+            raise Mistake(f"Classes are whole numbers of the type torch.int64; yours are {result.dtype}.", ".long()")
+
+
+def _look_at_network(network: nn.Module, found: nn.Module, training: bool) -> None:
+    """The answer must leave the network as it was found, and in its mode."""
+    for now, before in zip(network.parameters(), found.parameters(), strict=True):
+        if now.dtype != before.dtype:
+            raise Mistake(f"The network came to you in {before.dtype} and leaves you in {now.dtype}.")
+        if now.requires_grad != before.requires_grad:
             raise Mistake(
-                "The network was still in training mode: looking at pictures has changed its statistics.",
-                "network.eval(), on the network itself and with the brackets, before it sees a picture.",
+                "You switch the parameters' gradients off for good, so the network can be trained no more.",
+                "with torch.no_grad(): switches them off for as long as it lasts, and touches no parameter.",
             )
-        if result.is_floating_point() or not torch.equal(result.long(), right):
-            raise Mistake("These are not the classes with the largest logits, in evaluation mode.", ".argmax(dim=1)")
-        if any(module.training != training for module in network.modules()):
-            mode = "training" if training else "evaluation"
-            raise Mistake(
-                f"The network came to you in {mode} mode and leaves you in the other. Whoever trains it will wonder.",
-                "Remember network.training at the start, and call network.train(...) with it at the end.",
-            )
+    if not all(torch.equal(now, found.state_dict()[name]) for name, now in network.state_dict().items()):
+        raise Mistake(
+            "The network was still in training mode: looking at pictures has changed its statistics.",
+            "network.eval(), on the network itself and with the brackets, before it sees a picture.",
+        )
+    if any(module.training != training for module in network.modules()):
+        mode = "training" if training else "evaluation"
+        raise Mistake(
+            f"The network came to you in {mode} mode and leaves you in the other. Whoever trains it will wonder.",
+            "Remember network.training at the start, and call network.train(...) with it at the end.",
+        )
+
+
+def _compare_classes(result: torch.Tensor, network: nn.Module, images: torch.Tensor) -> None:
+    """The result must be the classes that the network, in evaluation mode, finds in the pictures as they are."""
+
+    def matches(pictures: torch.Tensor) -> bool:
+        return bool((result == network(pictures).argmax(dim=1)).all())
+
+    if matches(images):
+        return
+    for axes in ((1, 2, 3), (2, 3), (0, 1, 2, 3), (0, 2, 3)):  # each picture by itself, or the whole batch
+        if matches((images - images.mean(axes, keepdim=True)) / images.std(axes, keepdim=True)):
+            raise Mistake("The pictures come to you normalised; you normalise them once more.", "network(images)")
+    if matches(images.flip(1)):
+        raise Mistake("You hand the network the colours the wrong way round, blue first.", "network(images)")
+    if (result == result[0]).all():
+        raise Mistake("All your pictures are of one class. Each has a class of its own.", ".argmax(dim=1)")
+    raise Mistake(
+        "These are not the classes with the largest logits, in evaluation mode.",
+        "network.eval(), then network(images).argmax(dim=1), in the order in which the pictures came.",
+    )
 
 
 EXERCISES = [
