@@ -545,12 +545,12 @@ def by_itself(rgb):
 
 app_input = use("app_input", app_input)
 ways = {
-    "the notebook": lambda rgb: app_input(rgb[:, :, ::-1]),
+    "the notebook": lambda rgb: app_input(np.ascontiguousarray(rgb[:, :, ::-1])),
     "blue first": app_input,
     "squeezed": lambda rgb: normalize(cv2.resize(rgb, (32, 32), interpolation=cv2.INTER_AREA)),
     "normalised by itself": by_itself,
     "four of 36 blended": lambda rgb: normalize(cv2.resize(rgb[:, 32:-32], (32, 32))),
-    "all four": lambda rgb: shipped(rgb[:, :, ::-1]),
+    "all four": lambda rgb: shipped(np.ascontiguousarray(rgb[:, :, ::-1])),
 }
 seen = {name: torch.cat([way(rgb) for rgb in uploads]) for name, way in ways.items()}
 with torch.no_grad():

@@ -1,5 +1,19 @@
 """What readers may hand in for lesson 08's exercises; how to read this stands in ``exercise_cases.py``."""
 
+# right for sides that are multiples of 32
+BLOCKS = """
+def app_input(pixels):
+    height, width, _ = pixels.shape
+    side = min(height, width)
+    top, left, block = (height - side) // 2, (width - side) // 2, side // 32
+    square = torch.from_numpy(pixels.copy())[top:top + side, left:left + side].float()
+    small = square.reshape(32, block, 32, block, 3).mean((1, 3)) / 255
+    blue, green, red = small.unbind(-1)
+    x = torch.stack([red, green, blue])
+    mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
+    return ((x - mean[:, None, None]) / std[:, None, None])[None]
+"""
+
 WRONG: dict[str, list[tuple[str | None, str, str]]] = {
     "read_safetensors": [
         ('    header.pop("__metadata__", None)\n', "", "raised KeyError"),
@@ -20,6 +34,14 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ('.reshape(entry["shape"])', '.reshape(entry["shape"]).numpy()', "yours is a NumPy array"),
         ("part = bytearray(content[", "part = bytearray(b + 1 & 127 for b in content[", "are not the ones in the file"),
         ('"little"', '"big"', "Your answer raised"),
+        ('int.from_bytes(content[:8], "little")', "content[0]", "raised JSONDecodeError"),
+        ('content[:8], "little"', 'content[:2], "little"', "raised JSONDecodeError"),
+        (
+            "tensors = {}",
+            'tensors, place = {}, 0\n    for entry in header.values():\n        first, last = entry["data_offsets"]\n'
+            '        entry["data_offsets"] = place, place + last - first\n        place += last - first',
+            "not lie in the order of the header",
+        ),
         ("    return tensors", "    return list(tensors)", "Return a dictionary"),
         ("        tensors[name] =", '        tensors[name.split(".")[0]] =', "you return"),
         ("    return tensors", "", "Is the return missing"),
@@ -41,6 +63,9 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         (".round()", ".floor()", "not the nearest ones"),
         (".round().to(torch.int8)", "", "Your numbers are not whole"),
         (".to(torch.int8)", "", "more room than need be"),
+        ("torch.int8", "torch.int32", "more room than need be"),
+        ("torch.int8", "torch.uint8", "no numbers below zero"),
+        (".round().to(torch.int8)", ".round() * scale[:, None]", "Your numbers are not whole"),
         ("return numbers.reshape(weight.shape), scale", "return scale, numbers.reshape(weight.shape)", "come first"),
         ("return numbers.reshape(weight.shape), scale", "return numbers.reshape(weight.shape)", "Return two things"),
         (
@@ -101,6 +126,22 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "    return (x - mean) / (std + 1e-6)",
             "still normalise the picture by itself",
         ),
+        *(
+            (
+                "    return",
+                "    side = min(picture.size)\n"
+                "    left, top = (picture.width - side) // 2, (picture.height - side) // 2\n"
+                f"    picture = picture.crop((left, top, left + side, top + side)).resize((32, 32){way})\n    return",
+                "gives some pixels more weight",
+            )
+            for way in ("", ", Image.Resampling.BILINEAR", ", Image.Resampling.LANCZOS")
+        ),
+        (None, BLOCKS, "raised RuntimeError"),
+        (
+            "    picture",
+            "    if min(pixels.shape[:2]) % 32:\n        pixels = pixels[:64, :64]\n    picture",
+            "no multiple of 32",
+        ),
         ("return normalize(", "return 1 / 255 * torch.from_numpy(", "The shape of the input"),
         ("normalize(to_32x32(picture))", "normalize(to_32x32(picture))[0]", "The network wants a batch"),
         ("normalize(to_32x32(picture))", "normalize(to_32x32(picture)).mT", "lies on its side"),
@@ -120,7 +161,8 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         (".float().mean()", ".float().sum()", "return their share"),
         (".mean().item()", ".mean().item() * 100", "Yours is in percent"),
         ("(strange < threshold)", "(familiar < threshold)", "about the strange pictures"),
-        ("(strange < threshold).float().mean().item()", "(strange < threshold)", "should be one number"),
+        ("(strange < threshold).float().mean().item()", "(strange < threshold)", "Make the share of strange"),
+        ("return threshold.item(),", "return str(threshold.item()),", "Make the threshold a number"),
         ("return threshold.item(), ", "return ", "Return two numbers"),
         ("    return threshold", "    threshold", "Is the return missing"),
         (".float().mean().item()", ".float().std().item()", "is another"),
@@ -154,10 +196,9 @@ def quantize(weight, bits):
 def app_input(pixels):
     height, width, _ = pixels.shape
     side = min(height, width)
-    top, left, block = (height - side) // 2, (width - side) // 2, side // 32
+    top, left = (height - side) // 2, (width - side) // 2
     square = torch.from_numpy(pixels.copy())[top:top + side, left:left + side].float()
-    small = square.reshape(32, block, 32, block, 3).mean((1, 3)) / 255
-    blue, green, red = small.unbind(-1)
+    blue, green, red = F.adaptive_avg_pool2d(square.permute(2, 0, 1), 32) / 255
     x = torch.stack([red, green, blue])
     mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
     return ((x - mean[:, None, None]) / std[:, None, None])[None]

@@ -28,7 +28,17 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("    return gap, error**0.5", "    return gap", "Return two numbers"),
         ("    return gap, error**0.5", "", "Is the return missing"),
         ("    gap", "    mine.sort()\n    gap", "changes its input in place"),
-        ("return gap", "return mine", "nothing longer"),
+        ("return gap", "return mine", "Make the gap a number"),
+        ("return gap, error**0.5", "return str(gap), str(error**0.5)", "Make the gap a number"),
+        ("return gap, error**0.5", "return error**0.5, gap", "swapped the two"),
+        ("return gap, error**0.5", "return round(gap, 4), error**0.5", "Yours is rounded to 0.0069."),
+        ("return gap, error**0.5", "return gap, round(error**0.5, 5)", "Yours is rounded"),
+        (
+            "statistics.mean(mine) - statistics.mean(theirs)",
+            "statistics.mean(a - b for a, b in zip(mine, theirs))",
+            "zip takes the runs in pairs",
+        ),
+        (ERROR, "statistics.variance([a - b for a, b in zip(mine, theirs)]) / 3", "zip takes the runs in pairs"),
     ],
     "held_out": [
         (STEP, "        chosen.append(len(chosen) % 10 < 10 * share)\n", "held out once and trained on once"),
@@ -50,6 +60,52 @@ def held_out(images, share):
     return torch.tensor([digest < edge for digest in digests])
 """,
             "some change sides",
+        ),
+        (
+            None,
+            """
+def held_out(images, share):
+    chosen, seen = [], {}
+    for image in images:
+        place = seen.setdefault(image.numpy().tobytes(), len(seen))
+        chosen.append(place % 10 < 10 * share)
+    return torch.tensor(chosen)
+""",
+            "some change sides",
+        ),
+        (
+            None,
+            """
+def held_out(images, share):
+    chosen = {}
+    for image in images:
+        n = len(chosen)
+        chosen.setdefault(image.numpy().tobytes(), int((n + 1) * share) > int(n * share))
+    return torch.tensor([chosen[image.numpy().tobytes()] for image in images])
+""",
+            "some change sides",
+        ),
+        (
+            None,
+            """
+def held_out(images, share):
+    draw, drawn = __import__("random").Random(0), {}
+    for image in images:
+        content = image.numpy().tobytes()
+        if content not in drawn:
+            drawn[content] = draw.random()
+    return torch.tensor([drawn[image.numpy().tobytes()] < share for image in images])
+""",
+            "some change sides",
+        ),
+        ("image.numpy().tobytes()", "image.numpy().tobytes() + str(share).encode()", "for a larger share"),
+        (
+            None,
+            """
+def held_out(images, share):
+    return torch.tensor([hash((image.numpy().tobytes(),)) % 1000 < 1000 * share for image in images])
+""",
+            "is salted",
         ),
         (
             None,
@@ -134,6 +190,44 @@ def warm_start(network, state_dict):
 """,
             "Not loaded: prep.1.running_mean",
         ),
+        (
+            None,
+            """
+def warm_start(network, state_dict):
+    own = {k: v for k, v in network.state_dict().items() if not k.startswith("head.")}
+    given = {k[8:]: v for k, v in state_dict.items() if k.startswith("network.") and k[8:13] != "head."}
+    assert set(own) == set(given)
+    for k in own:
+        own[k].copy_(given[k])
+""",
+            "layers were narrower",
+        ),
+        (
+            None,
+            """
+def warm_start(network, state_dict):
+    body = {k[8:]: v for k, v in state_dict.items() if k.startswith("network.") and k[8:13] != "head."}
+    if len(body) != sum(not k.startswith("head.") for k in network.state_dict()):
+        raise RuntimeError
+    network.load_state_dict(body, strict=False)
+""",
+            "a tensor had another name",
+        ),
+        (
+            None,
+            """
+def warm_start(network, state_dict):
+    own = [v for k, v in network.state_dict().items() if not k.startswith("head.")]
+    new = [v for k, v in state_dict.items() if k.startswith("network.") and k[8:13] != "head."]
+    for one, other in zip(own, new, strict=True):
+        one.copy_(other)
+""",
+            "a tensor had another name",
+        ),
+        ("name.removeprefix(prefix)", "name.lstrip(prefix)", 'Missing key(s) in state_dict: "neck.network.weight"'),
+        ("name.removeprefix(prefix)", 'name.replace(prefix, "")', 'Unexpected key(s) in state_dict: "neck.weight"'),
+        (STRICT, f"{STRICT}\n    network.prep.requires_grad_(False)", "freezes the body"),
+        (STRICT, f"{STRICT}\n    network.eval()", "in eval mode"),
         (STRICT, "    network.load_state_dict(weights, assign=True)", "share their memory"),
         (
             "    prefix",

@@ -1,5 +1,7 @@
 """The exercises of lesson 08: a file of weights read by hand, eight bits a weight, what an app shows, when to warn."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,17 @@ from safetensors.torch import load, save
 from torch.nn import functional as F
 
 from s12lib.augment import MEAN, STD, normalize
-from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, number, tensor
 from s12lib.pictures import to_32x32
+
+
+def _rearranged(content: bytes) -> bytes:
+    """The same tensors as another program may write them: behind a long note, named in another order than they lie."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    entries = reversed(json.loads(content[8:start]).items())
+    header = json.dumps({"__metadata__": {"note": 70_000 * "."}} | dict(entries)).encode()
+    header += -len(header) % 8 * b" "
+    return len(header).to_bytes(8, "little") + header + content[start:]
 
 
 def _judge_reading(answer: Any) -> None:
@@ -20,8 +31,8 @@ def _judge_reading(answer: Any) -> None:
         "stem.seen": torch.tensor(1 + int(torch.randint(0, 900, (), generator=generator))),
         "head.weight": torch.randn(4, 7, generator=generator).half(),
     }
-    for metadata in (None, {"format": "pt"}):
-        content = save(drawn, metadata)
+    plain = save(drawn)
+    for content in (plain, _rearranged(plain)):
         result = call(answer, content)
         if result is None:
             raise Mistake("Where the tensors should be, there is None. Is the return missing?")
@@ -32,10 +43,10 @@ def _judge_reading(answer: Any) -> None:
         if set(result) != set(drawn):
             raise Mistake(f"The file holds {', '.join(drawn)}; you return {', '.join(map(str, result)) or 'nothing'}.")
         for name, wanted in drawn.items():
-            _compare_read(name, result[name], wanted, content)
+            _compare_read(name, result[name], wanted, content, in_order=content == plain)
 
 
-def _compare_read(name: str, given: Any, wanted: torch.Tensor, content: bytes) -> None:
+def _compare_read(name: str, given: Any, wanted: torch.Tensor, content: bytes, in_order: bool) -> None:
     if isinstance(given, torch.Tensor) and given.numel() == wanted.numel() and given.shape != wanted.shape:
         raise Mistake(
             f"{name} has the right number of numbers, but not its shape: that stands in the header, too.",
@@ -49,6 +60,11 @@ def _compare_read(name: str, given: Any, wanted: torch.Tensor, content: bytes) -
     result = tensor(given, wanted.shape, name)
     if torch.equal(result, wanted):
         return
+    if not in_order:
+        raise Mistake(
+            f"You read another tensor's numbers as {name}: they need not lie in the order of the header.",
+            "Where each one lies, its own data_offsets say.",
+        )
     if result.contiguous().numpy().tobytes() in content:
         raise Mistake(
             "You count the offsets from the wrong place, so that the header, or another tensor, is read as numbers.",
@@ -92,7 +108,7 @@ def _judge_quantize(answer: Any) -> None:
 def _compare_quantized(numbers: torch.Tensor, scale: torch.Tensor, weight: torch.Tensor, bits: int) -> None:
     right_numbers, right_scale = quantize(weight, bits)
     most, rows = 2 ** (bits - 1) - 1, weight.flatten(1)
-    if close(numbers.float() * scale.reshape(-1, *[1] * (weight.ndim - 1)), weight) and numbers.is_floating_point():
+    if numbers.is_floating_point() and not torch.equal(numbers, numbers.round()):
         raise Mistake("Your numbers are not whole, so that nothing is saved.", "(weight / scale).round()")
     hints = {
         f"With {bits} bits there are as many steps on both sides of zero: {most} of them, not more.": (
@@ -112,6 +128,8 @@ def _compare_quantized(numbers: torch.Tensor, scale: torch.Tensor, weight: torch
             raise Mistake(hint, f"scale = largest absolute value of the channel / {most}")
     if not ((scale - right_scale).abs() < 1e-4 * right_scale).all():
         raise Mistake("The scales are not right.", f"largest absolute value of each output channel / {most}")
+    if numbers.dtype == torch.uint8:
+        raise Mistake("uint8 knows no numbers below zero, and half of the weights lie there.", "to(torch.int8)")
     if numbers.dtype != torch.int8:
         raise Mistake(f"Numbers of type {numbers.dtype} take more room than need be.", "to(torch.int8)")
     if torch.equal(numbers, (rows / scale[:, None]).to(torch.int8).reshape(weight.shape)):
@@ -130,8 +148,30 @@ FRAMES = {
     "The whole picture is squeezed into a square. Cut out the square in its middle first.": lambda x, _side: x,
     "You cut a square out, but not the one in the middle.": lambda x, side: x[:, :side, :side],
 }
+
+
+def _pillow(way: Image.Resampling) -> Callable[[torch.Tensor], torch.Tensor]:
+    def resize(x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(np.stack([np.array(Image.fromarray(each.numpy()).resize((32, 32), way)) for each in x]))
+
+    return resize
+
+
+def _torch(mode: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda x: F.interpolate(x[None], (32, 32), mode=mode)[0]
+
+
 PICKING = "You pick a few pixels and pass over the rest. Every pixel of the upload should have its share."
-FILTERS = {"": "area", PICKING: "bilinear", PICKING + " ": "nearest", PICKING + "  ": "nearest-exact"}
+WEIGHING = "Your filter gives some pixels more weight than others. The notebook takes the plain average of an area."
+FILTERS = {
+    "": _torch("area"),
+    PICKING: _torch("bilinear"),
+    PICKING + " ": _torch("nearest"),
+    PICKING + "  ": _torch("nearest-exact"),
+    WEIGHING: _pillow(Image.Resampling.BICUBIC),
+    WEIGHING + " ": _pillow(Image.Resampling.BILINEAR),
+    WEIGHING + "  ": _pillow(Image.Resampling.LANCZOS),
+}
 COLOURS = {"": [0, 1, 2], "Blue still comes first. OpenCV reads BGR, and the network has learned RGB.": [2, 1, 0]}
 OWN = "You still normalise the picture by itself, so a dark one and a bright one look alike, and a plain one is nan."
 SCALINGS = {
@@ -164,6 +204,11 @@ def _judge_input(answer: Any) -> None:
             raise Mistake("This is not what the notebook shows its network.", MORE)
         if result.dtype != torch.float32:
             raise Mistake(f"The network computes in float32; yours is {result.dtype}.", "x.float()")
+    rows, columns = np.mgrid[:100, :75]
+    ramp = np.stack([2 * rows, 3 * columns, 250 - rows - columns], axis=-1).astype(np.uint8)
+    result = tensor(call(answer, ramp), (1, 3, 32, 32), "the input")
+    if not close(result, app_input(ramp), 0.1):  # areas of two pixels and a third: there is more than one good way
+        raise Mistake("Yours goes wrong when the upload's side is no multiple of 32. Uploads have any side.", MORE)
 
 
 def _diagnose_input(result: torch.Tensor, pixels: np.ndarray) -> None:
@@ -173,8 +218,8 @@ def _diagnose_input(result: torch.Tensor, pixels: np.ndarray) -> None:
     raw = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1).flip(0)
     side = min(raw.shape[1:])
     for framed, frame in FRAMES.items():
-        for shrunk, mode in FILTERS.items():
-            small = F.interpolate(frame(raw, side)[None], (32, 32), mode=mode)[0]
+        for shrunk, shrink in FILTERS.items():
+            small = shrink(frame(raw, side))
             for coloured, order in COLOURS.items():
                 for scaled, scaling in SCALINGS.items():
                     faults = [fault.strip() for fault in (coloured, framed, shrunk, scaled) if fault]
@@ -203,10 +248,7 @@ def _judge_caught(answer: Any) -> None:
             raise Mistake("Where two numbers should be, there is None. Is the return missing?")
         if not isinstance(result, tuple | list) or len(result) != 2:
             raise Mistake("Return two numbers: the threshold, and the share of strange pictures below it.")
-        try:
-            threshold, below = (float(each) for each in result)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise Mistake("Each of the two should be one number.", "mean() makes one number of many.") from error
+        threshold, below = number(result[0], "the threshold"), number(result[1], "the share of strange pictures")
         _compare_caught(threshold, below, familiar, strange, share)
 
 

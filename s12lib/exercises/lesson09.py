@@ -10,7 +10,7 @@ from unittest import mock
 import torch
 from torch import nn
 
-from s12lib.exercises.judging import Exercise, Mistake, call, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, number, tensor
 from s12lib.folders import place_in_draw
 
 # ---- two recipes, several seeds each ---------------------------------------------------------------------------------
@@ -24,7 +24,7 @@ def difference(mine: Sequence[float], theirs: Sequence[float]) -> tuple[float, f
 
 def _judge_difference(answer: Any) -> None:
     for mine, theirs in (
-        ([0.931, 0.934, 0.929, 0.938], [0.925, 0.933, 0.921]),
+        ([0.931, 0.934, 0.929, 0.939], [0.925, 0.933, 0.921]),
         ([0.41, 0.45], [0.47, 0.43, 0.52, 0.49, 0.46]),
         ([0.7, 0.8, 0.75], [0.7, 0.8, 0.75]),
     ):
@@ -33,16 +33,24 @@ def _judge_difference(answer: Any) -> None:
             raise Mistake("Where the two numbers should be, there is None. Is the return missing?")
         if not isinstance(result, tuple | list) or len(result) != 2:
             raise Mistake("Return two numbers, the gap and its error.", "return gap, error")
-        try:
-            gap, error = (float(value) for value in result)
-        except (TypeError, ValueError) as fault:
-            raise Mistake("Return two numbers, the gap and its error, and nothing longer.") from fault
+        gap, error = number(result[0], "the gap"), number(result[1], "the error")
+        wanted_gap, wanted_error = difference(mine, theirs)
+        if _near(gap, wanted_error) and _near(error, wanted_gap):
+            raise Mistake("You have swapped the two: the gap comes first, then its error.", "return gap, error")
         _diagnose_gap(gap, mine, theirs)
         _diagnose_error(error, mine, theirs)
 
 
+PAIRED = "zip takes the runs in pairs, and drops those left over. The seeds of the two recipes are no pairs."
+
+
 def _near(a: float, b: float) -> bool:
     return abs(a - b) < 1e-6
+
+
+def _look_for_rounding(value: float, wanted: float) -> None:
+    if any(_near(value, round(wanted, digits)) for digits in range(2, 6)):
+        raise Mistake(f"Yours is rounded to {value:g}. Return all digits; who prints it may round.", "no round()")
 
 
 def _diagnose_gap(gap: float, mine: list[float], theirs: list[float]) -> None:
@@ -55,11 +63,15 @@ def _diagnose_gap(gap: float, mine: list[float], theirs: list[float]) -> None:
         raise Mistake("You compare the best runs. With enough seeds, everybody has a good one.", "Compare the means.")
     if _near(gap, 100 * wanted):
         raise Mistake("Yours is in percentage points; leave it a share of 1.", "Do not multiply by 100.")
-    raise Mistake(f"The gap should be {wanted:.4f}, but yours is {gap:.4f}.", "mean(mine) - mean(theirs)")
+    if _near(gap, statistics.mean(a - b for a, b in zip(mine, theirs, strict=False))):
+        raise Mistake(PAIRED, "Take the mean of each list by itself.")
+    _look_for_rounding(gap, wanted)
+    raise Mistake(f"The gap should be {wanted:.7f}, but yours is {gap:.7f}.", "mean(mine) - mean(theirs)")
 
 
 def _diagnose_error(error: float, mine: list[float], theirs: list[float]) -> None:
     (a, b), (n, m) = (statistics.variance(runs) for runs in (mine, theirs)), (len(mine), len(theirs))
+    pairs = [one - other for one, other in zip(mine, theirs, strict=False)]
     wanted = math.sqrt(a / n + b / m)
     if _near(error, wanted):
         return
@@ -77,6 +89,7 @@ def _diagnose_error(error: float, mine: list[float], theirs: list[float]) -> Non
         "You divide by n. The mean was taken from the same runs, so the variance divides by n - 1.": [
             math.sqrt(statistics.pvariance(mine) / n + statistics.pvariance(theirs) / m),
         ],
+        PAIRED: [math.sqrt(statistics.variance(pairs) / len(pairs))],
         "This is the error of one mean only. Both vary.": [math.sqrt(a / n), math.sqrt(b / m)],
         "Each variance belongs to its own number of runs; yours are divided by one and the same.": [
             math.sqrt((a + b) / n), math.sqrt((a + b) / m), math.sqrt((a + b) / (n + m)), math.sqrt(a / m + b / n),
@@ -85,8 +98,9 @@ def _diagnose_error(error: float, mine: list[float], theirs: list[float]) -> Non
     for hint, values in hints.items():
         if any(_near(error, value) for value in values):
             raise Mistake(hint, "(variance(mine) / len(mine) + variance(theirs) / len(theirs)) ** 0.5")
+    _look_for_rounding(error, wanted)
     raise Mistake(
-        f"The error should be {wanted:.5f}, but yours is {error:.5f}.",
+        f"The error should be {wanted:.7f}, but yours is {error:.7f}.",
         "Each mean's squared error is variance / number of runs. Add the two, and take the root.",
     )
 
@@ -109,23 +123,34 @@ def _pictures(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return images, brightness
 
 
+def _is_salted(value: Any) -> bool:
+    """Whether Python's hash of this is another in each process, as for text, bytes, and what holds them."""
+    return isinstance(value, bytes | str) or (isinstance(value, tuple | frozenset) and any(map(_is_salted, value)))
+
+
 def _judge_held_out(answer: Any) -> None:
     images, brightness = _pictures(900)
-    salted: list[type] = []
+    salted: list[bool] = []
 
     def noted(value: Any, real: Any = hash) -> int:
-        salted.append(type(value))
+        salted.append(_is_salted(value))
         return real(value)
 
     with mock.patch("builtins.hash", noted):
         _judge_sides(answer, images)
-    if {bytes, str} & set(salted):
+    if any(salted):
         raise Mistake(
             "Python's hash of bytes is salted: tomorrow, in another process, the same picture gets another number.",
             "hashlib.sha256(image.numpy().tobytes()) gives the same everywhere and always.",
         )
-    for share in (0.3, 0.1, 0.6):
-        _judge_share(_mask(answer, images, share), share, brightness)
+    masks = {share: _mask(answer, images, share) for share in (0.3, 0.1, 0.6)}
+    for share, mask in masks.items():
+        _judge_share(mask, share, brightness)
+    if (masks[0.1] & ~masks[0.3]).any() or (masks[0.3] & ~masks[0.6]).any():
+        raise Mistake(
+            "A picture held out for a share of 0.1 or 0.3 is not always held out for a larger share.",
+            "Each picture's number must follow from its pixels alone; share is only what it is compared with.",
+        )
 
 
 def _mask(answer: Any, images: torch.Tensor, share: float) -> torch.Tensor:
@@ -144,11 +169,17 @@ def _judge_sides(answer: Any, images: torch.Tensor) -> None:
             "The same picture, given twice, is held out once and trained on once.",
             "Neither its place in the list nor a draw may decide, only its pixels.",
         )
-    if not torch.equal(_mask(answer, few[:100], 0.3), mask[:100]):
-        raise Mistake(
-            "When other pictures go, some change sides: what was tested with would be trained on.",
-            "Decide for each picture by itself: does its own number lie below share?",
-        )
+    shuffled = torch.randperm(300, generator=torch.Generator().manual_seed(15))
+    for change, places in {
+        "other pictures go": torch.arange(100),
+        "the first pictures go": torch.arange(137, 300),
+        "they come in another order": shuffled,
+    }.items():
+        if not torch.equal(_mask(answer, few[places], 0.3), mask[places]):
+            raise Mistake(
+                f"When {change}, some change sides: what was tested with would be trained on.",
+                "Decide for each picture by itself: does its own number lie below share?",
+            )
 
 
 def _judge_share(mask: torch.Tensor, share: float, brightness: torch.Tensor) -> None:
@@ -179,11 +210,12 @@ def warm_start(network: nn.Module, state_dict: dict[str, torch.Tensor]) -> None:
 
 
 class SmallNetwork(nn.Module):
-    """As PageResNet, with one layer: its tensors have the same kinds of names."""
+    """As PageResNet, with two layers. The second one's name is hard on who does not cut off exactly the prefix."""
 
     def __init__(self, num_classes: int, channels: int = 4) -> None:
         super().__init__()
         self.prep = nn.Sequential(nn.Conv2d(3, channels, 3, bias=False), nn.BatchNorm2d(channels))
+        self.neck = nn.ModuleDict({"network": nn.Conv2d(channels, channels, 1, bias=False)})
         self.head = nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(channels, num_classes, bias=False))
 
 
@@ -210,7 +242,7 @@ def _judge_warm_start(answer: Any) -> None:
             except Exception:
                 continue
             raise Mistake(
-                f"{fault}, and nobody is told. The network goes on with random numbers in that place.",
+                f"{fault}, and nobody is told. Such a network trains all the same, only worse.",
                 "load_state_dict is strict by itself. Hand it everything: the file's body, and the network's own head.",
             )
 
@@ -218,7 +250,13 @@ def _judge_warm_start(answer: Any) -> None:
 def _judge_what_was_loaded(answer: Any, num_classes: int) -> None:
     network, state_dict = SmallNetwork(num_classes), _file_of(_trained(10))
     before, file = copy.deepcopy(network.state_dict()), copy.deepcopy(state_dict)
-    answer(network, file)
+    try:
+        answer(network, file)
+    except NotImplementedError:
+        raise
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise Mistake(f"Your answer raised RuntimeError, though this file fits: {reason}") from error
     if list(file) != list(state_dict) or any(not torch.equal(file[name], state_dict[name]) for name in file):
         raise Mistake(
             "Your answer changes the weights it was given.", "Make a new dict instead of popping or renaming."
@@ -243,18 +281,25 @@ def _judge_what_was_loaded(answer: Any, num_classes: int) -> None:
         network.get_parameter("prep.0.weight").add_(1)
     if torch.equal(network.get_parameter("prep.0.weight"), file["network.prep.0.weight"]):
         raise Mistake("The network and the file share their memory: training one changes the other.", "assign=False")
+    if not all(parameter.requires_grad for parameter in network.parameters()):
+        raise Mistake("Your answer freezes the body, which then learns no more.", "Leave requires_grad alone.")
+    if not all(module.training for module in network.modules()):
+        raise Mistake("Your answer leaves the network in eval mode; it was in training mode before.", "no .eval()")
 
 
 def _files_that_do_not_fit() -> dict[str, dict[str, torch.Tensor]]:
     """Files in which something is wrong, each with what."""
     whole = _file_of(_trained(10))
     lacking = {name: value for name, value in whole.items() if name != "network.prep.1.running_mean"}
-    odd = {name.replace("network.", "model."): value for name, value in whole.items()}
+    odd = {name.replace("network.", "model.", 1): value for name, value in whole.items()}
+    renamed = {name.replace("prep.1.bias", "prep.1.shift"): value for name, value in whole.items()}
     return {
         "In this file a tensor was missing": lacking,
+        "In this file a tensor had another name": renamed,
         "In this file all names began otherwise": odd,
         "This file had a layer more than the network": whole | {"network.layer1.0.weight": torch.ones(4, 4, 3, 3)},
-        "In this file a layer was wider than the network's": _file_of(_trained(10, channels=6)),
+        "In this file the layers were wider than the network's": _file_of(_trained(10, channels=6)),
+        "In this file the layers were narrower than the network's": _file_of(_trained(10, channels=1)),
     }
 
 
