@@ -5,6 +5,7 @@ import copy
 import itertools
 import random
 import re
+import sys
 import threading
 import time
 from importlib import import_module
@@ -261,6 +262,19 @@ def test_misbehaving_answer_gets_a_verdict_and_changes_nothing_outside(answer, h
     assert random.getstate() == python_rng
     assert torch.get_default_dtype() == torch.float32
     assert torch.is_grad_enabled()
+
+
+def test_answer_whose_import_draws_random_numbers_is_not_blamed(tmp_path, monkeypatch):
+    (tmp_path / "library_that_draws.py").write_text("import random\nrandom.random()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def answer(x):
+        import library_that_draws  # noqa: F401
+
+        return 2 * x
+
+    assert verdict_on(DOUBLING, answer).status == "PASS"
+    sys.modules.pop("library_that_draws")
 
 
 def test_answer_that_never_returns_is_stopped(monkeypatch):
