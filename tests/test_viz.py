@@ -97,6 +97,22 @@ def test_alt_text_follows_the_data():
     assert "train accuracy: 0.4 at 86, 0.7 at 173" in DRAWINGS["learning_curves"]().alt
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda caption: viz.confusion_matrix(COUNTS, CLASSES, "Wide", caption),
+        lambda caption: viz.reliability([0.3, 0.9], [0.2, 0.95], [10, 90], "Narrow", caption),
+    ],
+)
+def test_long_captions_are_wrapped_and_cut_off_nowhere(draw):
+    caption = "How much each pixel moves one middle place, on average, of 16 test pictures of CIFAR-10; " * 2
+    drawing = draw(caption)
+    drawn = pixels(drawing)[..., :3]
+    for edge in (drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]):
+        assert (edge == 255).all()
+    assert caption.strip() in " ".join(text.get_text().replace("\n", " ") for text in drawing.figure.texts)
+
+
 def test_long_class_names_leave_room_for_the_name_of_their_axis():
     drawing = viz.confusion_matrix(COUNTS, ["automobile", "airplane", "ship"], "Planes", "CIFAR-10")
     drawn = pixels(drawing)[..., :3]

@@ -57,7 +57,7 @@ def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
 
 def canvas(width: int, body: int, title: str, dataset: str) -> tuple[Figure, int]:
     """An empty figure with its title and, below, its dataset; and how far down these reach."""
-    lines, caption = textwrap.wrap(title, width // 13), textwrap.wrap(dataset, 2 * width // 17)
+    lines, caption = textwrap.wrap(title, width // 13), textwrap.wrap(dataset, width // 9 - 2)
     below_title = MARGIN + 26 * len(lines) + 2
     head = below_title + 20 * len(caption) + 4
     figure = Figure(figsize=(width / 100, (head + body + MARGIN) / 100))
