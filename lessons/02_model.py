@@ -316,7 +316,7 @@ print(f"{sum(stop[3] for stop in walk):,} in all; the package's: {sum(p.numel() 
 # %% tags=["goal"]
 largest = max(walk, key=lambda stop: stop[3])
 title = f"{largest[0]} holds {largest[3] / sum(stop[3] for stop in walk):.0%} of the parameters"
-where = f"Shapes and numbers of parameters of the Page ResNet, on {data.name}; drawn not to scale"
+where = f"Shapes and parameters of the Page ResNet, on {data.name}; drawn not to scale"
 viz.show(viz.shape_walk(walk, title, where))
 
 # %% [markdown]

@@ -549,7 +549,7 @@ ways = {
     "blue first": app_input,
     "squeezed": lambda rgb: normalize(cv2.resize(rgb, (32, 32), interpolation=cv2.INTER_AREA)),
     "normalised by itself": by_itself,
-    "four of 36 blended": lambda rgb: normalize(cv2.resize(rgb[:, 32:-32], (32, 32))),
+    "blended, not averaged": lambda rgb: normalize(cv2.resize(rgb[:, 32:-32], (32, 32))),
     "all four": lambda rgb: shipped(np.ascontiguousarray(rgb[:, :, ::-1])),
 }
 seen = {name: torch.cat([way(rgb) for rgb in uploads]) for name, way in ways.items()}

@@ -382,6 +382,20 @@ def test_another_npz_is_taken_after_it_was_checked(small, tmp_path):
     assert same(read_cifar10(path), small), "what was there stays"
 
 
+def test_a_network_that_swallows_everything_is_given_up(tmp_path, monkeypatch):
+    seen, before = [], socket.getdefaulttimeout()
+
+    def silent(*arguments, **settings):
+        seen.append(socket.getdefaulttimeout())
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", silent)
+    with pytest.raises(DataError, match="timed out"):
+        prepare_cifar10(tmp_path / "data")
+    assert seen == [20]
+    assert socket.getdefaulttimeout() == before
+
+
 @pytest.mark.parametrize("name", ["missing.npz", "missing.tar.gz"])
 def test_a_copy_that_is_not_there_is_named(name, tmp_path):
     with pytest.raises(DataError, match=rf"taken from .*{name} .*No such file"):
