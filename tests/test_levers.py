@@ -79,7 +79,7 @@ def recipe(tmp_path, tiny_network, monkeypatch):
 
 def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_repeated(recipe, tmp_path, capsys):
     arguments = ["--config", "tiny.yaml", "--epochs", "2", "--levers", "ema", "flip", "--out", "out"]
-    arguments += ["--held-out", "20", "--data.eval_batch_size=10", "--trainer.limit_val_batches=1"]
+    arguments += ["--held-out", "20", "--data.eval_batch_size=10", "--trainer.limit_val_batches=0.5"]
     levers.main(arguments)
     runs = {run["without"]: run for path in (tmp_path / "out").iterdir() for run in [json.loads(path.read_text())]}
     assert runs.keys() == {"none", "ema"}  # Shapes are not flipped in the first place
