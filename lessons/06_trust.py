@@ -598,7 +598,7 @@ print(f"with all its pixels:     {predict(seen, real).amax(1).mean():.0%} for it
 # %%
 from s12lib.faithfulness import deletion_curves, insertion_auc, road
 
-pictures = data.splits["test"].images[: 16 if course.smoke else 500]
+pictures = data.splits["test"].images[: 16 if course.smoke else 400]
 preds = predict(seen, pictures).argmax(1)
 maps = {
     "Grad-CAM, layer3": gradcam(seen, pictures, preds),
@@ -617,7 +617,7 @@ for name, heat in maps.items():
 from s12lib.trust import cell
 
 where = f"{data.name}, the first {len(pictures)} test pictures"
-left = [f"{name} {curve[1][2]:.0%}" for name, curve in curves.items()]
+left = [f"{name.split(',')[0]} {curve[1][2]:.0%}" for name, curve in curves.items()]
 title = f"{2 / steps:.0%} of the pixels gone, its answer has: " + ", ".join(left)
 viz.show(viz.lines(curves, title, where, "share of the pixels removed", "probability of its answer", marker="o"))
 print(f"{'':<18} {'deletion':>13} {'insertion':>13} {'ROAD':>13}")
