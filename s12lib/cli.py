@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def fail(message: object, status: int = 2) -> NoReturn:
-    """Print one sentence to stderr and exit with status 2."""
+    """Print one sentence to stderr and exit; status 2 says that the input was wrong."""
     print(f"s12: {' '.join(str(message).split())}", file=sys.stderr)
     sys.exit(status)
 

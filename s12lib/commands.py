@@ -85,12 +85,12 @@ def _shortened(name: str, most: int = 15) -> str:
 def pack(options: Namespace) -> None:
     from s12lib import datamodule, pretrained
     from s12lib import results as runs
-    from s12lib.checkpoints import read_checkpoint
+    from s12lib.checkpoints import read_checkpoint, run_of
 
     if options.out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, but it is {options.out}.")
-    run = read_checkpoint(options.checkpoint).get("run") or {}
-    settings = dict((run.get("config") or {}).get("data") or {})
+    run = run_of(read_checkpoint(options.checkpoint), options.checkpoint)
+    settings = dict(run["config"].get("data") or {})
     kinds: dict[str, type[datamodule.ImageArrays]] = {"CIFAR10": datamodule.CIFAR10, "Shapes": datamodule.Shapes}
     kind, test = kinds.get(settings.pop("class", "")), None
     try:
