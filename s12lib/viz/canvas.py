@@ -48,11 +48,11 @@ def show(drawing: Drawing) -> None:
 
 def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
     @functools.wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Drawing:
+    def draw_in_style(*args: P.args, **kwargs: P.kwargs) -> Drawing:
         with mpl.style.context(STYLE):
             return draw(*args, **kwargs)
 
-    return styled
+    return draw_in_style
 
 
 def canvas(width: int, body: int, title: str, dataset: str) -> tuple[Figure, int]:

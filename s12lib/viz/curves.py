@@ -77,7 +77,7 @@ def learning_curves(rows: Sequence[Mapping[str, str]], title: str, dataset: str)
         axes = panel(figure, 90, top + 8 + 230 * k, WIDE - 120, 200)
         _draw_curves(axes, drawn, marker="o" if len(next(iter(drawn.values()))[0]) < 40 else "")
         axes.set(ylabel=ylabel, xlim=(-0.02 * last, 1.02 * last))
-        thousands(axes, "x")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.tick_params(labelbottom=ylabel == list(curves)[-1])
     axes.set_xlabel("step")
     told = "; ".join(_tell(f"{name} {ylabel}", c) for ylabel, drawn in curves.items() for name, c in drawn.items())
@@ -115,10 +115,6 @@ def lr_sweep(
     told = "; ".join(f"{name} at {lr:.2g}" for name, lr in marks.items()) or "nothing is marked"
     ends = f"The loss goes from {losses[0]:.3g} at {lrs[0]:.2g} to {losses[-1]:.3g} at {lrs[-1]:.2g}"
     return Drawing(figure, f"{title} ({dataset}) {ends}; {told}.")
-
-
-def thousands(axes: Axes, which: str = "y") -> None:
-    getattr(axes, f"{which}axis").set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 @styled
