@@ -67,7 +67,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("torch.int8", "torch.uint8", "no numbers below zero"),
         (".round().to(torch.int8)", ".round() * scale[:, None]", "Your numbers are not whole"),
         ("return numbers.reshape(weight.shape), scale", "return scale, numbers.reshape(weight.shape)", "come first"),
-        ("return numbers.reshape(weight.shape), scale", "return numbers.reshape(weight.shape)", "Return two things"),
+        ("return numbers.reshape(weight.shape), scale", "return numbers.reshape(weight.shape)", "Return two tensors"),
         (
             "return numbers.reshape(weight.shape), scale",
             "return numbers.reshape(weight.shape), 1 / scale",

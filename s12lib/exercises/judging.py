@@ -64,10 +64,12 @@ def verdict_on(exercise: Exercise, answer: Any) -> Verdict:
         torch.set_default_dtype(torch.float32)
         thread.start()
         computed, clock = time.process_time(), time.monotonic()
-        while thread.is_alive() and time.process_time() - computed < TIME_LIMIT:
+        while (
+            thread.is_alive()
+            and time.process_time() - computed < TIME_LIMIT
+            and time.monotonic() - clock < PATIENCE * TIME_LIMIT
+        ):
             thread.join(min(0.5, TIME_LIMIT))
-            if time.monotonic() - clock > PATIENCE * TIME_LIMIT:
-                break
         finished = not thread.is_alive()
         if not finished:
             _interrupt(thread)
@@ -188,11 +190,23 @@ def call(answer: Callable[..., Any], *inputs: Any) -> Any:
     return result
 
 
-def tensor(result: Any, shape: tuple[int, ...], what: str = "the result") -> torch.Tensor:
-    """The result as a tensor without gradient. Raises Mistake unless it is a tensor of this shape."""
+def present(result: Any, what: str = "the result") -> Any:
+    """The result itself. Raises Mistake when it is None."""
     if result is None:
         raise Mistake(f"Where {what} should be, there is None. Is the return missing?")
-    if not isinstance(result, torch.Tensor):
+    return result
+
+
+def pair(result: Any, things: str, which: str, advice: str = "") -> tuple[Any, Any]:
+    """The two parts of the result. Raises Mistake unless it is a tuple or a list of two ``things``."""
+    if not isinstance(present(result, things), tuple | list) or len(result) != 2:
+        raise Mistake(f"Return {things}: {which}.", advice)
+    return result[0], result[1]
+
+
+def tensor(result: Any, shape: tuple[int, ...], what: str = "the result") -> torch.Tensor:
+    """The result as a tensor without gradient. Raises Mistake unless it is a tensor of this shape."""
+    if not isinstance(present(result, what), torch.Tensor):
         raise Mistake(f"Make {what} a torch tensor; yours is {_kind(result)}.", "torch.as_tensor(...) makes one.")
     if result.shape != shape:
         raise Mistake(f"The shape of {what} should be {shape}, but yours is {tuple(result.shape)}.")
@@ -204,9 +218,7 @@ def number(result: Any, what: str = "the result") -> float:
 
     A tensor or array counts when it has no axes, and a tensor also no gradient.
     """
-    if result is None:
-        raise Mistake(f"Where {what} should be, there is None. Is the return missing?")
-    if isinstance(result, torch.Tensor | np.ndarray) and result.ndim == 0:
+    if isinstance(present(result, what), torch.Tensor | np.ndarray) and result.ndim == 0:
         if isinstance(result, torch.Tensor) and result.requires_grad:
             raise Mistake(f"{what.capitalize()} still hangs on the graph of its gradient.", ".item() takes the number.")
         result = result.item()

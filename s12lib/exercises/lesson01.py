@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from s12lib.augment import MEAN, STD, normalize
-from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, pair, tensor
 
 
 def channel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -21,10 +21,8 @@ def _judge_statistics(answer: Any) -> None:
     brightness = torch.randint(0, 150, (60, 1, 1, 3), generator=generator)  # pictures differ as much as pixels do
     noise = torch.rand(60, 20, 24, 3, generator=generator) * torch.tensor([30, 60, 100])
     images = (brightness + noise).to(torch.uint8)
-    result = call(answer, images)
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        raise Mistake("Return two things, the mean and the standard deviation.", "return mean, std")
-    for each, what in zip(result, ("the mean", "the standard deviation"), strict=True):
+    parts = pair(call(answer, images), "two things", "the mean, and the standard deviation", "return mean, std")
+    for each, what in zip(parts, ("the mean", "the standard deviation"), strict=True):
         if isinstance(each, torch.Tensor) and each.ndim == 0:
             raise Mistake(
                 f"Yours is one number for {what}, all colours in one pot. Each channel wants its own.",
@@ -40,7 +38,7 @@ def _judge_statistics(answer: Any) -> None:
                 f"The shape of {what} should be (3,), but yours is {tuple(each.shape)}. Which axis holds the channels?",
                 "Here the channels come last: average over dim=(0, 1, 2).",
             )
-    mean, std = (tensor(each, (3,)).double() for each in result)
+    mean, std = (tensor(each, (3,)).double() for each in parts)
     _compare_statistics(images.double() / 255, mean, std)
 
 
@@ -133,9 +131,8 @@ def _judge_hold_out(answer: Any) -> None:
     generator = torch.Generator().manual_seed(3)
     for per_class in (3, 7):
         labels = torch.randint(0, 10, (400,), generator=generator)
-        result = call(answer, labels, per_class)
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            raise Mistake("Return two tensors: the places of the training pictures, and of the validation pictures.")
+        which = "the places of the training pictures, and of the validation pictures"
+        result = pair(call(answer, labels, per_class), "two tensors", which)
         for each in result:
             if isinstance(each, torch.Tensor) and each.dtype == torch.bool:
                 raise Mistake("Return places (0, 5, 17, …), not a mask of True and False.", "torch.nonzero(mask)[:, 0]")

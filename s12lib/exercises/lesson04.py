@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from s12lib.exercises.judging import Exercise, Mistake, call, close, number, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, number, present, tensor
 
 
 def confusion_matrix(labels: torch.Tensor, preds: torch.Tensor, num_classes: int) -> torch.Tensor:
@@ -97,17 +97,16 @@ def _judge_top(answer: Any) -> None:
 
 def _pairs(result: Any, n: int) -> tuple[list[str], torch.Tensor]:
     """The names and the probabilities of a list of pairs. Raises Mistake when it is none, or not of length n."""
-    if result is None:
-        raise Mistake("Where the list should be, there is None. Is the return missing?")
-    if not isinstance(result, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in result):
+    pairs = present(result, "the list")
+    if not isinstance(pairs, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
         raise Mistake("Return a list of pairs, each a name and its probability.", '[("cat", 0.7), ("dog", 0.2)]')
-    if len(result) != n:
-        raise Mistake(f"Asked for n = {n}, you return {len(result)}.", "probabilities.topk(n)")
-    if not all(isinstance(name, str) for name, _ in result):
+    if len(pairs) != n:
+        raise Mistake(f"Asked for n = {n}, you return {len(pairs)}.", "probabilities.topk(n)")
+    if not all(isinstance(name, str) for name, _ in pairs):
         raise Mistake("The first of each pair should be the class's name, not its number.", "classes[k]")
-    if any(value is None for _, value in result):
+    if any(value is None for _, value in pairs):
         raise Mistake("The second of each pair should be the class's probability; yours is None.", "values[k]")
-    return [name for name, _ in result], torch.tensor([number(value, "each probability") for _, value in result])
+    return [name for name, _ in pairs], torch.tensor([number(value, "each probability") for _, value in pairs])
 
 
 def _diagnose_names(names: list[str], classes: Sequence[str], probabilities: torch.Tensor, n: int) -> None:

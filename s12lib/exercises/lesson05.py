@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init  # fresh layers would draw from the notebook's random generator
 
-from s12lib.exercises.judging import Exercise, Mistake, call, close, recognise, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, pair, recognise, tensor
 
 
 def listen(layer: nn.Module, network: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,16 +66,13 @@ def _judge_listen(answer: Any) -> None:
 
 
 def _pair(result: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    if result is None:
-        raise Mistake("Where two things should be, there is None. Is the return missing?")
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        raise Mistake("Return two things: the layer's output, and the logits.", "return activations, logits")
-    for part, what in zip(result, ("the layer's output", "the logits"), strict=True):
+    parts = pair(result, "two things", "the layer's output, and the logits", "return activations, logits")
+    for part, what in zip(parts, ("the layer's output", "the logits"), strict=True):
         if not isinstance(part, torch.Tensor):
             raise Mistake(
                 f"Make {what} a tensor; yours is of type {type(part).__name__}.", "kept[0], if kept is a list"
             )
-    return result[0], result[1]
+    return parts
 
 
 def _compare_heard(

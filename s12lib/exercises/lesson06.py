@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from s12lib.exercises.judging import Exercise, Mistake, call, close, number, recognise, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, number, pair, recognise, tensor
 
 SHAPES = ((3, 6, 9), (4, 8, 5), (1, 7, 4))  # images, rows, columns: never as many rows as columns
 
@@ -135,11 +135,8 @@ def _judge_compare(answer: Any) -> None:
         common = torch.randn(count, generator=generator)
         a, b = (common + 0.3 * torch.randn(count, generator=generator) + shift for shift in (better, 0.0))
         result = call(answer, a, b)
-        if result is None:
-            raise Mistake("Where two numbers should be, there is None. Is the return missing?")
         ends = list(result.flatten()) if isinstance(result, torch.Tensor | np.ndarray) else result
-        if not isinstance(ends, tuple | list) or len(ends) != 2:
-            raise Mistake("Return two numbers, the lower end and the upper one.", "return low, high")
+        ends = pair(ends, "two numbers", "the lower end, and the upper one", "return low, high")
         given = torch.tensor([number(*end) for end in zip(ends, ("the lower end", "the upper end"), strict=True)])
         wanted = [torch.stack(_ends(a - b, (a - b).std(correction=c))) for c in (1, 0)]
         if not any(close(given, each) for each in wanted):

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch.nn import functional as F
 
 from s12lib.augment import MEAN, STD, normalize
-from s12lib.exercises.judging import Exercise, Mistake, call, close, number, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, close, number, pair, present, tensor
 from s12lib.pictures import to_32x32
 
 
@@ -34,9 +34,7 @@ def _judge_reading(answer: Any) -> None:
     plain = save(drawn)
     for content in (plain, _rearranged(plain)):
         result = call(answer, content)
-        if result is None:
-            raise Mistake("Where the tensors should be, there is None. Is the return missing?")
-        if not isinstance(result, dict):
+        if not isinstance(present(result, "the tensors"), dict):
             raise Mistake("Return a dictionary: each tensor under its name.", "tensors[name] = ...")
         if "__metadata__" in result:
             raise Mistake("`__metadata__` is a note about the file, and no tensor: leave it out.", "header.pop")
@@ -90,18 +88,15 @@ def _judge_quantize(answer: Any) -> None:
         weight = size * torch.randn(shape, generator=generator)
         weight[0] -= 0.002  # a channel that leans to one side
         result = call(answer, weight, bits)
-        if result is None:
-            raise Mistake("Where two tensors should be, there is None. Is the return missing?")
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            raise Mistake("Return two things, the whole numbers and the scales.", "return numbers, scale")
-        if isinstance(result[1], torch.Tensor | float) and torch.as_tensor(result[1]).numel() == 1:
+        numbers, scale = pair(result, "two tensors", "the whole numbers, and the scales", "return numbers, scale")
+        if isinstance(scale, torch.Tensor | float) and torch.as_tensor(scale).numel() == 1:
             raise Mistake(
                 "One scale for the whole tensor: its largest weight makes all small channels coarse.",
                 "Each output channel, axis 0, gets a scale of its own: weight.flatten(1).abs().amax(1).",
             )
-        if isinstance(result[0], torch.Tensor) and result[0].shape == shape[:1]:
+        if isinstance(numbers, torch.Tensor) and numbers.shape == shape[:1]:
             raise Mistake("The whole numbers come first, the scales second.", "return numbers, scale")
-        numbers, scale = tensor(result[0], shape, "the whole numbers"), tensor(result[1], shape[:1], "the scales")
+        numbers, scale = tensor(numbers, shape, "the whole numbers"), tensor(scale, shape[:1], "the scales")
         _compare_quantized(numbers, scale, weight, bits)
 
 
@@ -244,11 +239,8 @@ def _judge_caught(answer: Any) -> None:
         familiar = 3 + torch.randn(count, generator=generator)
         strange = 1 + 2 * torch.randn(others, generator=generator)
         result = call(answer, familiar, strange, share)
-        if result is None:
-            raise Mistake("Where two numbers should be, there is None. Is the return missing?")
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            raise Mistake("Return two numbers: the threshold, and the share of strange pictures below it.")
-        threshold, below = number(result[0], "the threshold"), number(result[1], "the share of strange pictures")
+        threshold, below = pair(result, "two numbers", "the threshold, and the share of strange pictures below it")
+        threshold, below = number(threshold, "the threshold"), number(below, "the share of strange pictures")
         _compare_caught(threshold, below, familiar, strange, share)
 
 

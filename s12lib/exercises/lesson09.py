@@ -10,7 +10,7 @@ from unittest import mock
 import torch
 from torch import nn
 
-from s12lib.exercises.judging import Exercise, Mistake, call, number, tensor
+from s12lib.exercises.judging import Exercise, Mistake, call, number, pair, tensor
 from s12lib.folders import place_in_draw
 
 # ---- two recipes, several seeds each ---------------------------------------------------------------------------------
@@ -29,11 +29,8 @@ def _judge_difference(answer: Any) -> None:
         ([0.7, 0.8, 0.75], [0.7, 0.8, 0.75]),
     ):
         result = call(answer, mine, theirs)
-        if result is None:
-            raise Mistake("Where the two numbers should be, there is None. Is the return missing?")
-        if not isinstance(result, tuple | list) or len(result) != 2:
-            raise Mistake("Return two numbers, the gap and its error.", "return gap, error")
-        gap, error = number(result[0], "the gap"), number(result[1], "the error")
+        gap, error = pair(result, "two numbers", "the gap, and its error", "return gap, error")
+        gap, error = number(gap, "the gap"), number(error, "the error")
         wanted_gap, wanted_error = difference(mine, theirs)
         if _near(gap, wanted_error) and _near(error, wanted_gap):
             raise Mistake("You have swapped the two: the gap comes first, then its error.", "return gap, error")
