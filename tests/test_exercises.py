@@ -17,14 +17,14 @@ import pytest
 import torch
 
 from s12lib import check, exercises, use
-from s12lib.exercises import judging
+from s12lib.exercises import judging, lesson02
 from s12lib.exercises.judging import Exercise, Mistake, call, verdict_on
 
 LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("[0-9]*.ipynb"))
 CASE_FILES = [import_module(path.stem) for path in sorted(Path(__file__).parent.glob("exercise_cases*.py"))]
-WRONG, RIGHT, EQUIVALENT = (
+WRONG, RIGHT, ALSO_RIGHT, EQUIVALENT = (
     {name: case for file in CASE_FILES for name, case in getattr(file, kind, {}).items()}
-    for kind in ("WRONG", "RIGHT", "EQUIVALENT")
+    for kind in ("WRONG", "RIGHT", "ALSO_RIGHT", "EQUIVALENT")
 )
 CHECK = re.compile(r'^check\("(\w+)", (\w+)\)$', re.M)
 SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.*?)```", re.S)
@@ -91,9 +91,11 @@ def test_librarys_answer_passes(name):
     assert verdict_on(exercise, exercise.reference).status == "PASS"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_differently_written_right_answer_passes(name):
-    assert verdict(name, RIGHT[name]) == judging.Verdict("PASS")
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name in NAMES for text in (RIGHT[name], *ALSO_RIGHT.get(name, []))]
+)
+def test_differently_written_right_answer_passes(name, text):
+    assert verdict(name, text) == judging.Verdict("PASS")
 
 
 @pytest.mark.parametrize(("name", "old", "new", "hint"), [(n, *case) for n in NAMES for case in WRONG[n]])
@@ -108,6 +110,17 @@ def test_wrong_answer_gets_the_hint_meant_for_it(name, old, new, hint):
 @pytest.mark.parametrize("name", NAMES)
 def test_each_exercise_is_tried_with_at_least_four_wrong_answers(name):
     assert len(WRONG[name]) >= 4
+
+
+def test_pictures_for_predict_classes_are_of_several_classes_and_training_mode_shows():
+    network, images = lesson02.network_and_pictures()
+    with torch.no_grad():
+        evaluated = copy.deepcopy(network).eval()(images)
+        trained = copy.deepcopy(network).train()(images)
+    classes, gap = evaluated.argmax(dim=1), evaluated.topk(2).values.diff().abs()
+    assert len(classes.unique()) >= 3
+    assert (trained.argmax(dim=1) != classes).sum() >= 10
+    assert gap.min() > 0.01, "rounding must not decide a picture's class"
 
 
 # ---- mechanical mutations --------------------------------------------------------------------------------------------
