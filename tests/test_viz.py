@@ -42,6 +42,10 @@ def test_an_axis_of_whole_numbers_has_no_marks_between_them(x, whole):
     assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks()) == whole
 
 
+def nothing_touches_the_edge(drawn: np.ndarray) -> bool:
+    return all((edge == 255).all() for edge in (drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]))
+
+
 def pixels(drawing) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(viz.png(drawing.figure))).convert("RGBA"))
 
@@ -108,8 +112,7 @@ def test_long_captions_are_wrapped_and_cut_off_nowhere(draw):
     caption = "How much each pixel moves one middle place, on average, of 16 test pictures of CIFAR-10; " * 2
     drawing = draw(caption)
     drawn = pixels(drawing)[..., :3]
-    for edge in (drawn[0], drawn[-1], drawn[:, 0], drawn[:, -1]):
-        assert (edge == 255).all()
+    assert nothing_touches_the_edge(drawn)
     assert caption.strip() in " ".join(text.get_text().replace("\n", " ") for text in drawing.figure.texts)
 
 
