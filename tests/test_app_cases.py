@@ -303,14 +303,12 @@ def resources(process: int) -> dict[str, int]:
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="NOT CHECKED: what a process holds is read from /proc")
 def test_case_a_thousand_in_a_row_leave_nothing_behind(tmp_path):
     with closing(RunningApp(tmp_path)) as app:
-        ask(app, 200)
+        ask(app, 500)  # the allocator settles meanwhile
         before = resources(app.process.pid)
-        ask(app, 800)
+        ask(app, 1000)
         after = resources(app.process.pid)
         assert app.log.count("\n") == 1
-    # One request's activations are megabytes: kept, they would make gigabytes. The allocator alone settles later on a
-    # busy machine, at up to some sixty.
-    assert after["megabytes"] - before["megabytes"] < 200
+    assert after["megabytes"] - before["megabytes"] < 60
     assert after["threads"] <= before["threads"] + 4
     assert after["files"] <= before["files"] + 4
     assert not [path for name in (GOOD[0], OTHER[0]) for path in (tmp_path / "uploads").rglob(name)]
