@@ -71,10 +71,12 @@ def train(
         "config": recipe, "run_dir": f"runs/levers/{name}", "ckpt_path": "last", "seed_everything": seed,
         "trainer.max_epochs": epochs, "trainer.check_val_every_n_epoch": epochs, "data.validation_size": held_out,
     }  # fmt: skip
+    lever = []
     if off != AS_IT_IS:
         field, value = LEVERS[off]
-        arguments[field] = str(value).lower() if isinstance(value, bool) else value
-    cli = RecipeCLI(["fit", *(f"--{key}={value}" for key, value in arguments.items()), *fields])
+        lever = [f"--{field}={str(value).lower() if isinstance(value, bool) else value}"]
+    settings = [f"--{key}={value}" for key, value in arguments.items()]
+    cli = RecipeCLI(["fit", *settings, *fields, *lever])  # the lever comes last: what is said last counts
     metrics = cli.trainer.callback_metrics
     if "validation_accuracy" not in metrics:
         raise ResultsError(f"runs/levers/{name} had ended before: delete it to train this run anew.")
@@ -136,8 +138,13 @@ def row(off: str, base: dict[int, dict], without: dict[int, dict]) -> str:
 
 
 def refuse_other_differences(off: str, config: dict[str, Any], without: dict[str, Any]) -> None:
-    """Raises ResultsError when two resolved recipes differ in more than the lever, as after the recipe was edited."""
-    section, name = LEVERS[off][0].split(".")
+    """Raises ResultsError unless two resolved recipes differ in the lever and in nothing else."""
+    field, value = LEVERS[off]
+    section, name = field.split(".")
+    if without[section][name] != value:
+        raise ResultsError(
+            f"the run without {off} has {field} = {without[section][name]}: delete it in results/levers."
+        )
     restored = without | {section: without[section] | {name: config[section][name]}}
     if restored != config:
         raise ResultsError(f"two runs differ in more than the lever {off}: delete the older one in results/levers.")

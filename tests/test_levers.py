@@ -58,6 +58,13 @@ def test_runs_that_differ_in_more_than_the_lever_are_not_compared(tmp_path):
         levers.table(tmp_path)
 
 
+def test_a_run_in_which_the_lever_was_not_off_is_not_compared(tmp_path):
+    write_run(tmp_path, "none", 0, 0.93)
+    write_run(tmp_path, "ema", 0, 0.93, config={"model": {"ema_decay": 0.99, "whiten": True}, "data": {"crop": 4}})
+    with pytest.raises(ResultsError, match=r"the run without ema has model\.ema_decay = 0\.99"):
+        levers.table(tmp_path)
+
+
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(ResultsError, match=r"broken\.json"):
@@ -91,5 +98,6 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
     levers.main(arguments)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
-    levers.main([*arguments, "--model.lr=0.5"])
-    assert len(list((tmp_path / "out").iterdir())) == 4, "another learning rate makes another pair of runs"
+    levers.main([*arguments, "--model.ema_decay=0.5"])
+    assert len(list((tmp_path / "out").iterdir())) == 4, "another decay makes another pair of runs"
+    assert "| ema | `model.ema_decay`: 0.5, 0.0 |" in capsys.readouterr().out, "the lever itself can be set"
