@@ -97,11 +97,13 @@ def table(folder: Path = Path("results")) -> str:
         plain, tta = (spread([run[key] for run in runs]) for key in ("test_accuracy", "test_accuracy_tta"))
         train = spread([run["train_accuracy"] for run in runs])
         epochs = runs[0]["config"]["max_epochs"]
-        source = f"`results/{recipe}-*.json`, recipe {recipe_hash}"
-        lines.append(f"| **{recipe}** | {dataset} | {epochs} | {len(runs)} | {plain} | {tta} | {train} | {source} |")
+        source = f"`results/{recipe}-*.json`"
+        cells = f"**{recipe}** {recipe_hash}", dataset, epochs, len(runs), plain, tta, train, source
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     looks = sum(len(result["looks"]) for result in results)
     return "\n".join(lines) + (
-        "\n\nn is the number of runs, each judged by its last averaged weights; ± is their standard deviation. "
+        "\n\nThe digits behind a recipe's name are its hash. "
+        "n is the number of runs, each judged by its last averaged weights; ± is their standard deviation. "
         f"Looks at a test set to measure a run: {looks}, over {len(results)} runs, each on record in `results/`."
     )
 
