@@ -130,10 +130,11 @@ for k, name in enumerate(data.classes):
     print(f"  {name:<11} {found:6.1%} of its pictures found; its average is nearest to {taken:5.1%} of all pictures")
 
 # %% [markdown]
-# Airplanes and ships are blue, frogs and deer are not, and a car is something broad in the middle. That alone lifts
-# you well above chance, on average. Now read the lines. Some classes are found less often than by guessing. The
-# average of cats lies close to the average of everything, so for nearly every picture, of a cat too, some other class's
-# average is nearer. The averages at the edge, very blue or very dark, collect the pictures.
+# Airplanes and ships are blue, frogs and deer are not, and a car is something broad in the middle. That alone lifts you
+# well above chance, on average. Now read the lines. Some classes are found less often than by guessing. The average of
+# cats lies close to the average of everything, so for nearly every picture, of a cat too, some other class's average is
+# nearer. The averages at the edge collect the pictures: the bluest, and the darkest, which is the frog's (the figure
+# stretches the contrast).
 #
 # This is worth remembering. A classifier can be right for a poor reason: the sky instead of the wing, the water
 # instead of the hull. When your network says *ship*, has it seen a ship? Lesson 05 asks it.
@@ -475,7 +476,7 @@ viz.show(viz.lines(curves, title, "Simulated marks: no dataset", axis, "accuracy
 #
 # - the **training set**, which the network learns from;
 # - the **validation set**, split off the training set, which *you* learn from: look as often as you like;
-# - the **test set**, which is opened once, at the end, when there is nothing left to choose.
+# - the **test set**, which is opened at the end, when there is nothing left to choose.
 
 # %% [markdown]
 # ### Exercise: hold out

@@ -27,7 +27,7 @@
 # ![The Page ResNet as a row of blocks from the CIFAR-10 picture on the left to ten logits on the right: the maps
 # become smaller and the channels more, and layer3 holds most of the parameters.](images/02_model.png)
 #
-# This is David C. Page's network of 2018. With it, and much care, he trained CIFAR-10 to 94% in the time that it
+# This is David C. Page's network. With it, and much care, he trained CIFAR-10 to 94% in the time that it
 # takes to make tea. By the end you will have built it, and you will be able to account for every number in the
 # picture.
 
@@ -573,7 +573,7 @@ print(f"{len(renamed) - len(unexpected)} of {len(renamed)} tensors were loaded, 
 #
 # - **built** the Page ResNet from a halving block and a residual block, with the package's very table as proof;
 # - **counted** its parameters by a formula, and found them in one place and the work in all;
-# - **explained** why pooling early is the same function at a lower price, and why a deep stack without skips is hard
+# - **explained** when pooling early is the same function at a lower price, and why a deep stack without skips is hard
 #   to train;
 # - **told** how far a place of each layer can see, and how far it does; and mended a network in the wrong mode.
 #

@@ -528,7 +528,7 @@ print(f"validation accuracy {last['validation_accuracy']:.1%}, with flip TTA {la
 # statistics are averaged along; averaged weights with the statistics of others are a broken network.
 #
 # **TTA**, test-time augmentation, shows the network each picture and its mirror image, and averages the logits. It
-# costs twice the time and usually gains a little, after so short a run perhaps nothing. With and without are two
+# costs twice the time and usually gains a little; after so short a run it may lose. With and without are two
 # different numbers: report both, always.
 
 # %% [markdown]

@@ -125,7 +125,7 @@ tied = [name for name in shares if name != lowest and spans[name][0] <= spans[lo
 print(f"their interval overlaps that of the lowest, {lowest}:", ", ".join(tied) or "none")
 
 # %% [markdown]
-# Cat and dog, you may have said. The last line counts the candidates. A class's interval is several points wide. Where
+# Cat and dog, you may have said. The last line names the candidates. A class's interval is several points wide. Where
 # two of them overlap, the order of the two classes may be luck (or not: the difference has an interval of its own).
 # Where they do not, you have found something. Whoever reports a class's accuracy to the second decimal has not looked
 # at its interval.
@@ -512,7 +512,7 @@ title = f"A fitted temperature takes the ECE from {before:.1%} to {after:.1%}"
 viz.show(viz.reliability(*reliability(crossed, right), title, f"{where}, cross-fitted"))
 
 # %% [markdown]
-# Nearly all of the gap is gone. But one number cannot lift one bin and lower another.
+# Nearly all of the gap is gone. One number moves all bins together; single ones it cannot mend.
 #
 # But was the test set not to be opened once, with nothing left to choose?
 #

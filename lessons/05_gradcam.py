@@ -192,8 +192,10 @@ print("places that move the logit, in each channel: at most", moving.max().item(
 # channel's **weight** $\alpha$. Add up the channels, each with its weight. Keep what speaks *for* the class:
 #
 # $$
-# L_c = \mathrm{ReLU}\Big(\sum_k \alpha_{ck} A_k\Big), \qquad
-# \alpha_{ck} = \frac{1}{hw} \sum_{i,j} \frac{\partial z_c}{\partial A_{kij}}
+# \begin{aligned}
+# L_c &= \mathrm{ReLU}\Big(\sum_k \alpha_{ck} A_k\Big) \\
+# \alpha_{ck} &= \frac{1}{hw} \sum_{i,j} \frac{\partial z_c}{\partial A_{kij}}
+# \end{aligned}
 # $$
 #
 # This is **Grad-CAM**, gradient-weighted class activation mapping.
@@ -413,9 +415,9 @@ notes = [(f"is: {data.classes[labels[k]]}\nsays: {data.classes[preds[k]]}", "", 
 viz.show(viz.heatmap_table(images[few], maps, notes, title, f"{where}; measured on 20 of them"))
 
 # %% [markdown]
-# At `prep` you see specks and edges, made from what is left. Where a map is dark all over, the weighted sum was below 0
-# everywhere, and ReLU has left nothing. At layer3 nothing cancels, since each channel has a gradient at one place only.
-# That is the bargain: many places with a poor weight, or few with a good one.
+# At `prep` you see specks and edges, made from what is left. A map that is dark all over would mean that the weighted
+# sum is below 0 everywhere, so that ReLU leaves nothing. At layer3 nothing cancels, since each channel has a gradient
+# at one place only. That is the bargain: many places with a poor weight, or few with a good one.
 #
 # And one step further, after the head's pool?
 

@@ -27,7 +27,7 @@
 # ![Drawn shapes with a small coloured mark in the corner, each with two heatmaps: of a network that was trained with
 # the marks giving the class away, and of one for which they mean nothing.](images/06_trust.png)
 #
-# Two networks, the same pictures, and both get them right. One of them has never looked at the objects. Its accuracy
+# Two networks, the same pictures, and both get them right. One of them hardly looks at the objects. Its accuracy
 # does not tell you. Its heatmap does, if a heatmap can be believed. Whether it can is a question for measurements, and
 # here you make them.
 
@@ -358,8 +358,8 @@ print(f"\n{blank_count} test pictures of Shapes, per cent")
 # *random weights*, which has never seen a picture.
 #
 # HiRes-CAM at layer2 and Grad-CAM at layer3 lie far above their own untrained twins. Eigen-CAM's twin wins at `prep`
-# and layer1, and only at layer3 does training put it ahead. Here is a guess why: random filters react to edges and
-# bright patches, the object differs most from what is around it, and Eigen-CAM looks for the strongest common
+# and layer1, is level at layer2, and only at layer3 falls behind. Here is a guess why: random filters react to edges
+# and bright patches, the object differs most from what is around it, and Eigen-CAM looks for the strongest common
 # direction. So **lying on the object does not make a map true**. It may show you what is striking in the picture, and
 # the network may have decided by something else.
 
@@ -630,7 +630,8 @@ for k, (measure, sign) in enumerate({"deletion": -1, "insertion": 1, "ROAD": 1}.
         verdict(sign, ("Grad-CAM, layer3", other), faithful["Grad-CAM, layer3"][k], faithful[other][k])
 
 # %% [markdown]
-# Read the last lines one by one. Where one says "not told apart", these pictures do not settle it, and no prose should.
+# Read the last lines one by one. Where one said "not told apart", these pictures would not settle it, and no prose
+# should.
 #
 # Against the random map Grad-CAM is plainly better: it knows something about what the network uses. The Gaussian is
 # the sobering line. In CIFAR-10 the object is in the middle, so a spot in the middle is a fair guess at the evidence,
@@ -657,7 +658,7 @@ for k, (measure, sign) in enumerate({"deletion": -1, "insertion": 1, "ROAD": 1}.
 # ## Mistakes that people really make here
 #
 # - **An axis swapped in the mask test.** Try a measure on the perfect answer first.
-# - **No baseline.** "61% of the heat is on the object" means nothing without the Gaussian's number.
+# - **No baseline.** "62% of the heat is on the object" means nothing without the Gaussian's number.
 # - **The prettiest maps chosen by hand**, or the layer chosen because its maps look best.
 # - **CAM computed on a 1 × 1 map**, and measured all the same: a solid colour has the object's area as its energy.
 # - **A fixed blur, crop or threshold tuned on the pictures that are shown.** Choose on some, report on others.

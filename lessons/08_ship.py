@@ -19,8 +19,8 @@
 # Minutes to run: 2 on a GPU, 2 on a CPU. Reading and solving takes about two hours.
 #
 # You need: lessons [01 · The data](01_data.ipynb), for normalising, [04 · The failures](04_failures.ipynb), for
-# confidence, and [05 · Grad-CAM](05_gradcam.ipynb), for its closed form. What a word means stands in the
-# [glossary](../book/glossary.md).
+# confidence, and [05 · Grad-CAM](05_gradcam.ipynb), for its closed form. The
+# [glossary](../book/glossary.md) explains every term.
 
 # %% [markdown]
 # ## Where this lesson ends
@@ -425,8 +425,8 @@ runs = {
     "PyTorch": (lambda: predict(network, images[:1]), 1),
     "ONNX": (lambda: sessions["float32"].run(None, one), 1),
     "ONNX, float16": (lambda: sessions["float16"].run(None, one), 1),
-    "PyTorch, 16 at once": (lambda: predict(network, images[:16]), 16),
-    "ONNX, 16 at once": (lambda: sessions["float32"].run(None, many), 16),
+    "PyTorch, 1 of 16": (lambda: predict(network, images[:16]), 16),
+    "ONNX, 1 of 16": (lambda: sessions["float32"].run(None, many), 16),
 }
 took, threads = {name: [] for name in runs}, torch.get_num_threads()
 torch.set_num_threads(1)

@@ -18,7 +18,7 @@
 #
 # Minutes to run: 2 on a GPU, 3 on a CPU. Reading and solving takes about an hour and a half.
 #
-# You need: lesson [03 · The training](03_train.ipynb), for the recipe's words, and
+# You need: lessons [03 · The training](03_train.ipynb), for the recipe's words, and
 # [04 · The failures](04_failures.ipynb), for the confusion matrix. The [glossary](../book/glossary.md) explains every
 # term.
 
@@ -29,7 +29,7 @@
 # that was trained on folders of such pictures, and how sure it is.](images/09_extend.png)
 #
 # Ten classes of our own making: a folder of picture files for each, all of different sizes. The network that knows
-# them began as the one that knows cats and ships, and has seen each picture once.
+# them began as the one that knows cats and ships, and has seen each training picture once.
 
 # %% [markdown]
 # ## You will be able to
@@ -150,9 +150,11 @@ print("  and of the config, for example, lr", written["config"]["model"]["lr"])
 # %%
 import shutil
 
+from IPython.display import Markdown, display
+
 for path in Path("../results").glob("*.json"):
     shutil.copy(path, folder / "results")
-print(*s12("results"), sep="\n")
+display(Markdown("\n".join(s12("results"))))
 
 # %% [markdown]
 # That row is yours. The error rate is not eight times that of `shapes`, but far more. And look at its train
@@ -276,7 +278,7 @@ difference = use("difference", difference)
 gap, error = difference(runs["without"], runs["with smoothing"])
 pairs = torch.tensor(runs["without"]) - torch.tensor(runs["with smoothing"])
 paired = pairs.std().item() / len(pairs) ** 0.5
-title = f"Without smoothing {100 * gap:+.1f} points: "  # and spaces that do not break
+title = f"Without smoothing {100 * gap:+.1f} points: ".replace("-", "−")  # and spaces that do not break
 title += f"±\u00a0{100 * error:.1f} as two lists, ±\u00a0{100 * paired:.1f} in pairs"
 where = f"{data.name}, {len(part.splits['train'].labels):,} training and {len(part.splits['validation'].labels):,} "
 where += "validation pictures, the small network"
@@ -465,8 +467,8 @@ viz.show(viz.confusion_matrix(counts, letters.classes, title, where))
 # %% [markdown]
 # `flip`. A mirrored cat is a cat. A mirrored b is a d, and a mirrored p is a q. Trained with flips, the network sees
 # each of the two shapes under both names equally often, and can only guess. Six letters of ten can be right, and half
-# of the other four: 80%. Ours stays well below, and not only for the twins: every letter now comes in two shapes, and
-# three epochs were too few to learn both.
+# of the other four: 80%. Ours stays a little below: every letter now comes in two shapes, and three epochs were few to
+# learn both.
 #
 # No message, no crash, and with photographs it was the right setting. **An augmentation is a statement about your
 # classes**: it says what does not matter. Before you take one over, ask whether that is true of yours.
@@ -487,7 +489,7 @@ for name, run_name in {"trained with flips": "mirrored", "trained without": "let
 
 # %%
 print(s12("test", "--config", "letters.yaml", "--data.flip", "none", "--ckpt_path", "last")[-1])
-print(*(line for line in s12("results") if line.startswith(("| recipe", "| **letters"))), sep="\n")
+display(Markdown("\n".join(line for line in s12("results") if line.startswith(("| recipe", "|-", "| **letters")))))
 
 # %% [markdown]
 # ## 4. Start from what it knows

@@ -100,7 +100,7 @@ def test_the_map_tells_the_minutes_that_the_lesson_tells(source):
     gpu, cpu = re.search(r"Minutes to run: (\d+) on a GPU, (\d+) on a CPU", prose(source)).groups()
     introduction = (ROOT / "book/intro.md").read_text("utf-8").splitlines()
     (row,) = (line for line in introduction if f"{source.stem}.ipynb" in line)
-    assert row.endswith(f"| {gpu}, {cpu} |")
+    assert row.endswith(f"| {gpu} | {cpu} |")
 
 
 @every_lesson
@@ -158,7 +158,7 @@ def test_outputs_hold_no_path_timing_or_widget(source):
         assert not PATHS.search(text), text
         assert not TIMINGS.search(text), text
         for output in cell.outputs:
-            assert set(output.get("data", {})) <= {"text/plain", "image/png"}
+            assert set(output.get("data", {})) <= {"text/plain", "text/markdown", "image/png"}
 
 
 @every_lesson
