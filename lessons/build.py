@@ -36,12 +36,13 @@ def with_pictures(text: str, folder: Path) -> str:
     """Markdown whose links to pictures in ``images/`` are replaced by the pictures themselves, where they exist."""
 
     def content(link: re.Match[str]) -> str:
-        picture = folder / link[1]
+        picture = folder / link["picture"]
         if not picture.exists():  # before the lesson's first execution
             return link[0]
-        return f"(data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()})"
+        alt = " ".join(link["alt"].split())  # the book would drop its line breaks
+        return f"![{alt}](data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()})"
 
-    return re.sub(r"\((images/\w+\.png)\)", content, text)
+    return re.sub(r"!\[(?P<alt>[^\]]*)\]\((?P<picture>images/\w+\.png)\)", content, text)
 
 
 def images_of(cell: NotebookNode) -> list[NotebookNode]:

@@ -123,11 +123,12 @@ def test_badge_leads_to_this_notebook_in_the_configured_repository(source):
 
 @every_lesson
 def test_pictures_travel_inside_the_notebook(source):
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]{0,40})", prose(source))
-    assert [picture for picture in pictures if not picture.startswith("data:image/png;base64,")] == [
+    pictures = re.findall(r"!\[([^\]]*)\]\(([^)]{0,40})", prose(source))
+    assert [picture for _, picture in pictures if not picture.startswith("data:image/png;base64,")] == [
         "../book/_static/colab-badge.svg"
     ]
     assert len(pictures) > 1
+    assert not any("\n" in alt for alt, _ in pictures), "the book joins an alt text's lines without a space"
 
 
 @every_lesson
