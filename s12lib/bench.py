@@ -221,6 +221,9 @@ Made by `make bench` (`python -m s12lib.bench {arguments}`) on {provenance.hardw
 Each row compares two things timed in turn in one run. The control is a thing against itself: it shows how far a ratio
 strays on this machine when there is nothing to see.
 
+The goals for bfloat16 and float16 are those of GPUs and of processors that multiply matrices in hardware (AMX). Where
+there is neither, they are less of a gain, and a training step comes close to what the processor can do at all.
+
 {table}
 """
 
