@@ -3,8 +3,11 @@
 Gradio is imported only when the app is built, since that takes seconds.
 """
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,9 @@ def build_app(weights: str | Path = "page_resnet_cifar10") -> "gradio.Blocks":
     should be.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's own folder is one for all users of a machine: the first one's
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="page-resnet-")
+        atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
     from s12lib.app_answers import Expert
 
     expert = Expert(weights)

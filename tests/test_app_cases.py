@@ -4,8 +4,10 @@ One row of app_cases is one case. The count and the outcome stand in pytest's cl
 """
 
 import json
+import os
 import re
 import signal
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -21,7 +23,7 @@ from running_app import SETTINGS, Reply, RunningApp
 from safetensors.torch import save_file
 
 from s12lib import CLASSES, gradcam, load_pretrained, predict
-from s12lib.app import BUSY
+from s12lib.app import BUSY, build_app
 from s12lib.app_answers import APP_METHODS, MOST_PICTURES
 from s12lib.app_html import png_address, with_heat
 from s12lib.cli import main
@@ -256,6 +258,16 @@ def test_case_a_taken_port_is_refused_at_the_start(app, capsys):
         main(["app", "--port", str(app.port)])
     assert exit.value.code == 2
     assert f"Port {app.port} is taken" in capsys.readouterr().err
+
+
+def test_case_uploads_lie_in_a_folder_that_no_other_user_of_the_machine_can_open(monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    monkeypatch.delenv("GRADIO_TEMP_DIR")
+    cache = {Path(block.GRADIO_CACHE) for block in build_app().blocks.values() if hasattr(block, "GRADIO_CACHE")}
+    (folder,) = cache
+    assert folder == Path(os.environ["GRADIO_TEMP_DIR"]).resolve()
+    if os.name == "posix":
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 # ---- what takes minutes ----
