@@ -86,8 +86,13 @@ test-lessons: $(READY) ## re-execute every lesson and compare what it prints
 ifeq ($(LESSONS),)
 	@echo "There are no lessons yet, so none was re-executed."
 else
-	S12_PROFILE=smoke $(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
-	  --timeout 600 $(LESSONS:.py=.ipynb)
+	@if $(BIN)/s12 data; then \
+	  S12_PROFILE=smoke $(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
+	    --timeout 600 $(LESSONS:.py=.ipynb); \
+	else \
+	  echo "NOT COMPARED: CIFAR-10 is not to be had here, so the lessons run on Shapes, and print other numbers."; \
+	  S12_PROFILE=smoke $(ONE_THREAD) $(BIN)/jupyter execute --timeout=600 $(LESSONS:.py=.ipynb); \
+	fi
 endif
 
 test-slow: $(READY) ## run the checks that take minutes each
