@@ -17,8 +17,9 @@ import pytest
 import torch
 
 from s12lib import check, exercises, use
-from s12lib.exercises import judging, lesson02
-from s12lib.exercises.judging import Exercise, Mistake, call, verdict_on
+from s12lib.exercises import answers, judging, lesson02
+from s12lib.exercises.answers import Mistake, call
+from s12lib.exercises.judging import Exercise, verdict_on
 
 LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("[0-9]*.ipynb"))
 CASE_FILES = [import_module(path.stem) for path in sorted(Path(__file__).parent.glob("exercise_cases*.py"))]
@@ -193,7 +194,7 @@ def test_the_mutator_changes_operators_constants_keywords_and_statements():
 
 def doubling(answer) -> None:
     x = torch.arange(3.0)
-    if not torch.equal(judging.tensor(call(answer, x), (3,)), 2 * x):
+    if not torch.equal(answers.tensor(call(answer, x), (3,)), 2 * x):
         raise Mistake("Not the double.", "Multiply by two.")
 
 
@@ -317,7 +318,7 @@ def test_answer_whose_error_cannot_say_what_it_is_gets_a_verdict_too():
 
 @pytest.mark.parametrize("result", [2, 2.0, np.int64(2), np.float32(2), np.array(2.0), torch.tensor(2.0)])
 def test_whatever_can_be_used_as_a_number_is_one(result):
-    assert judging.number(result) == 2.0
+    assert answers.number(result) == 2.0
 
 
 @pytest.mark.parametrize(
@@ -331,8 +332,8 @@ def test_whatever_can_be_used_as_a_number_is_one(result):
     ],
 )
 def test_what_would_break_the_next_cell_is_no_number(result, hint):
-    with pytest.raises(judging.Mistake, match=hint):
-        judging.number(result)
+    with pytest.raises(Mistake, match=hint):
+        answers.number(result)
 
 
 @pytest.mark.parametrize("answer", [7, None, torch.ones(3), "double"])

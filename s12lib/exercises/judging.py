@@ -3,9 +3,7 @@
 The answer runs in a thread of its own with a time limit: a thread, since a notebook on Windows cannot fork.
 """
 
-import copy
 import ctypes
-import numbers
 import random
 import threading
 import time
@@ -17,19 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+
+from s12lib.exercises.answers import Mistake, kind_of
 
 TIME_LIMIT = 20.0  # seconds of computing; a right answer takes a fraction of one
 PATIENCE = 3  # times as long, by the clock, for an answer that waits, or a machine that is busy with something else
 PACKAGE = str(Path(__file__).parent.parent)
-
-
-class Mistake(Exception):
-    """What is wrong with an answer: a hint for the first time, and more for the second."""
-
-    def __init__(self, hint: str, more: str = "") -> None:
-        super().__init__(hint)
-        self.hint, self.more = hint, more
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ def _judge(exercise: Exercise, answer: Any) -> Verdict:
     before = _global_state()
     try:
         if not callable(answer):
-            raise Mistake(f"check needs the function or class itself, but was given {_kind(answer)}.")
+            raise Mistake(f"check needs the function or class itself, but was given {kind_of(answer)}.")
         exercise.judge(answer)
         changed = _traces(before, exercise.draws)
         if changed and all("generator" in what for what in changed):
@@ -170,88 +161,3 @@ def _look_for_a_seed(exercise: Exercise, answer: Any) -> None:
         ends.append(torch.get_rng_state())
     if torch.equal(*ends):
         raise Mistake("Your answer seeds torch's random generator, which belongs to the whole notebook.")
-
-
-# ---- for the lessons' checks -----------------------------------------------------------------------------------------
-
-
-def call(answer: Callable[..., Any], *inputs: Any) -> Any:
-    """What the answer returns for copies of the inputs. Raises Mistake when it changes them.
-
-    A network is handed out itself, no copy: the check that made it looks at what has become of it.
-    """
-    given = [each if isinstance(each, nn.Module) else copy.deepcopy(each) for each in inputs]
-    result = answer(*given)
-    if not all(_same(*pair) for pair in zip(given, inputs, strict=True)):
-        raise Mistake(
-            "Your answer changes its input in place, so whoever hands you a picture loses it.",
-            "Look for +=, -=, *=, /=, an assignment to a part of the input, or a method that ends in an underscore.",
-        )
-    return result
-
-
-def present(result: Any, what: str = "the result") -> Any:
-    """The result itself. Raises Mistake when it is None."""
-    if result is None:
-        raise Mistake(f"Where {what} should be, there is None. Is the return missing?")
-    return result
-
-
-def pair(result: Any, things: str, which: str, advice: str = "") -> tuple[Any, Any]:
-    """The two parts of the result. Raises Mistake unless it is a tuple or a list of two ``things``."""
-    if not isinstance(present(result, things), tuple | list) or len(result) != 2:
-        raise Mistake(f"Return {things}: {which}.", advice)
-    return result[0], result[1]
-
-
-def tensor(result: Any, shape: tuple[int, ...], what: str = "the result") -> torch.Tensor:
-    """The result as a tensor without gradient. Raises Mistake unless it is a tensor of this shape."""
-    if not isinstance(present(result, what), torch.Tensor):
-        raise Mistake(f"Make {what} a torch tensor; yours is {_kind(result)}.", "torch.as_tensor(...) makes one.")
-    if result.shape != shape:
-        raise Mistake(f"The shape of {what} should be {shape}, but yours is {tuple(result.shape)}.")
-    return result.detach()
-
-
-def number(result: Any, what: str = "the result") -> float:
-    """The result as a float. Raises Mistake unless it can be used and printed as a number: no text, no list, no graph.
-
-    A tensor or array counts when it has no axes, and a tensor also no gradient.
-    """
-    if isinstance(present(result, what), torch.Tensor | np.ndarray) and result.ndim == 0:
-        if isinstance(result, torch.Tensor) and result.requires_grad:
-            raise Mistake(f"{what.capitalize()} still hangs on the graph of its gradient.", ".item() takes the number.")
-        result = result.item()
-    if not isinstance(result, numbers.Real):
-        advice = ".item() makes a number of a tensor with one element." if isinstance(result, torch.Tensor) else ""
-        raise Mistake(f"Make {what} a number; yours is {_kind(result)}.", advice)
-    return float(result)
-
-
-def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> bool:
-    """Whether two tensors of the same shape agree in every element; nan agrees with nothing."""
-    return a.shape == b.shape and bool(torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance))
-
-
-def recognise(result: torch.Tensor, hints: dict[str, torch.Tensor], advice: str) -> None:
-    """Raise Mistake with the hint whose value is the result: what a known slip would have given."""
-    for hint, value in hints.items():
-        if close(result, value):
-            raise Mistake(hint, advice)
-
-
-def _same(given: Any, original: Any) -> bool:
-    if isinstance(given, torch.Tensor):
-        return given.shape == original.shape and torch.equal(given, original)
-    if isinstance(given, np.ndarray):
-        return np.array_equal(given, original)
-    if isinstance(given, nn.Module):
-        return True
-    return bool(given == original)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return "a NumPy array"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -1,209 +1,15 @@
-"""The exercises of lesson 02: parameters, residual block, receptive field, the network left in training mode."""
+"""The exercises of lesson 02: parameters, receptive field, a network left in training mode. The block has a file."""
 
 import copy
 import itertools
 import numbers
-from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from s12lib.exercises.judging import Exercise, Mistake, call, close, tensor
-from s12lib.model import Residual
-
-Layers = tuple[Callable[[torch.Tensor], torch.Tensor], ...]  # the two convolutions, or the two BatchNorms
-Forward = Callable[[torch.Tensor, Layers, Layers], torch.Tensor]
-
-
-def _through(block: nn.Module, images: torch.Tensor) -> Any:
-    """What the block makes of the images; without padding, x and f(x) no longer fit each other."""
-    try:
-        return call(block, images)
-    except RuntimeError as error:
-        convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
-        if "must match" not in str(error) or all(c.padding not in ((0, 0), "valid") for c in convolutions):
-            raise
-        raise Mistake(
-            "Without padding each convolution takes a pixel off every side, so that x and f(x) no longer fit.",
-            "padding=1 in both convolutions.",
-        ) from error
-
-
-def _judge_residual(answer: Any) -> None:
-    generator = torch.Generator().manual_seed(5)
-    for channels in (4, 6):
-        block = answer(channels)
-        if not isinstance(block, nn.Module):
-            raise Mistake(f"ResidualBlock({channels}) should make an nn.Module.", "class ResidualBlock(nn.Module):")
-        convs = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
-        norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
-        _count_layers(block, channels, convs, norms)
-        for parameter in block.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=generator) / parameter[0].numel() ** 0.5
-        for norm in norms:
-            norm.running_mean = torch.randn(channels, generator=generator)
-            norm.running_var = torch.rand(channels, generator=generator) + 0.5
-        images = torch.randn(5, channels, 6, 7, generator=generator)
-        for training in (False, True):  # with running statistics, then with the batch's own
-            means = torch.stack([norm.get_buffer("running_mean") for norm in norms])
-            result = tensor(_through(block.train(training), images), images.shape, "the block's output")
-            _compare_block(result, images, convs, norms, training)
-        if any(torch.equal(norm.get_buffer("running_mean"), mean) for norm, mean in zip(norms, means, strict=True)):
-            raise Mistake(
-                "In training your BatchNorm keeps no running mean, so there would be nothing to go by in evaluation.",
-                "nn.BatchNorm2d(channels), with its momentum and everything else as it is.",
-            )
-        _look_at_gradient(block.eval(), images, convs, norms)
-
-
-def _count_layers(block: nn.Module, channels: int, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d]) -> None:
-    count = sum(p.numel() for p in block.parameters())
-    if len(convs) == 2 and any(c.bias is not None for c in convs):
-        raise Mistake(
-            "Your convolutions have a bias. BatchNorm subtracts the mean right after, so a bias there can do nothing.",
-            "nn.Conv2d(..., bias=False)",
-        )
-    if len(convs) == 2 and any(c.kernel_size != (3, 3) for c in convs):
-        raise Mistake("Both convolutions should be 3×3.", "kernel_size=3")
-    if len(convs) < 2:
-        raise Mistake(
-            f"The block should have two convolutions, each with weights of its own; yours has {len(convs)}.",
-            "One nn.Conv2d that is called twice shares its weights with itself.",
-        )
-    if len(norms) < 2:
-        raise Mistake(
-            f"Each of the two convolutions is followed by a BatchNorm of its own; yours has {len(norms)}.",
-            "nn.BatchNorm2d(channels), twice. Each keeps the statistics of its own place.",
-        )
-    if count != (right := 2 * (9 * channels**2 + 2 * channels)):
-        raise Mistake(
-            f"With {channels} channels the block should have {right} parameters; yours has {count}.",
-            "Two 3×3 convolutions without bias, and two BatchNorms, nothing else.",
-        )
-
-
-def _orders(convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d], training: bool) -> Iterator[tuple[Layers, Layers]]:
-    """The answer's weights in layers as they should be, in whichever order the answer has named them."""
-    right_convs = [partial(F.conv2d, weight=conv.weight, padding=1) for conv in convs]
-    right_norms = [
-        partial(
-            F.batch_norm,
-            running_mean=norm.running_mean,
-            running_var=norm.running_var,
-            weight=norm.weight,
-            bias=norm.bias,
-            training=training,
-            momentum=0.0,  # the check itself leaves the running statistics alone
-        )
-        for norm in norms
-    ]
-    yield from itertools.product(itertools.permutations(right_convs), itertools.permutations(right_norms))
-
-
-def _right(x: torch.Tensor, conv: Layers, norm: Layers) -> torch.Tensor:
-    return x + F.relu(norm[1](conv[1](F.relu(norm[0](conv[0](x))))))
-
-
-_NO_SKIP = (
-    "The shape is right and the parameters are right, but the input is not added: this is no residual block yet.",
-    "Keep x, and return x + f(x).",
-)
-_WRONG_BLOCKS: list[tuple[Forward, str, str]] = [
-    (lambda x, c, n: _right(x, c, n) - x, *_NO_SKIP),
-    (
-        lambda x, c, n: F.relu(x + n[1](c[1](F.relu(n[0](c[0](x)))))),
-        "You add before the last ReLU. He et al. do so; Page adds after it, and nothing touches the sum.",
-        "x + relu(bn2(conv2(...)))",
-    ),
-    (
-        lambda x, c, n: F.relu(_right(x, c, n)),
-        "There is one ReLU too many: nothing comes after the addition, so that x passes as it is.",
-        "return x + f(x), and no more",
-    ),
-    (
-        lambda x, c, n: x + n[1](c[1](F.relu(n[0](c[0](x))))),
-        "The second convolution's ReLU is missing.",
-        "Conv, BatchNorm, ReLU; then conv, BatchNorm, ReLU; then the addition.",
-    ),
-    (
-        lambda x, c, n: x + F.relu(n[1](c[1](n[0](c[0](x))))),
-        "The first convolution's ReLU is missing.",
-        "Without it, two convolutions in a row are no more than one.",
-    ),
-    (
-        lambda x, c, n: x + F.relu(c[1](F.relu(n[0](c[0](x))))),
-        "The second BatchNorm is there, but it is not used.",
-        "Each convolution is followed by its own BatchNorm.",
-    ),
-    (
-        lambda x, c, n: x + n[1](F.relu(c[1](n[0](F.relu(c[0](x)))))),
-        "The order is conv, BatchNorm, ReLU; in yours ReLU comes before BatchNorm.",
-        "BatchNorm first, so that ReLU cuts at the middle.",
-    ),
-    (
-        lambda x, c, n: (h := F.relu(n[0](c[0](x)))) + F.relu(n[1](c[1](h))),
-        "You add the output of the first convolution. What is to be added is the block's input.",
-        "Give the input a name of its own, and do not write over it.",
-    ),
-    (
-        lambda x, c, n: _right(x, c, (n[0], n[0])),
-        "One BatchNorm is used twice, and the other never.",
-        "Look at which BatchNorm the second convolution's output goes through.",
-    ),
-    (
-        lambda x, c, n: _right(x, (c[0], c[0]), n),
-        "One convolution is used twice, and the other never.",
-        "Look at which convolution comes second.",
-    ),
-    (
-        lambda x, c, n: _right(x, (c[0], c[0]), (n[0], n[0])),
-        "The second half goes through the layers of the first half again; its own two are never used.",
-        "Look at which convolution and which BatchNorm come second.",
-    ),
-]
-
-
-def _compare_block(
-    result: torch.Tensor, x: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d], training: bool
-) -> None:
-    def matches(forward: Forward) -> bool:
-        with torch.no_grad():
-            return any(close(result, forward(x, *order), 1e-3) for order in _orders(convs, norms, training))
-
-    if matches(_right):
-        return
-    for forward, hint, more in _WRONG_BLOCKS:
-        if matches(forward):
-            raise Mistake(hint, more)
-    if any(conv.padding_mode != "zeros" for conv in convs):
-        raise Mistake("Your convolutions pad with something else than zeros.", "Leave out padding_mode.")
-    if any(conv.dilation != (1, 1) for conv in convs):
-        raise Mistake("Your kernels have gaps: a 3×3 kernel looks at neighbours, with dilation at pixels further off.")
-    if any(norm.eps != 1e-5 for norm in norms):
-        raise Mistake("Your BatchNorm adds another eps to the variance than it does by itself.", "Leave out eps.")
-    raise Mistake(
-        "The output is not x + f(x).",
-        "f is conv, BatchNorm, ReLU, conv, BatchNorm, ReLU. The convolutions pad by one pixel of zeros.",
-    )
-
-
-def _look_at_gradient(
-    block: nn.Module, images: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d]
-) -> None:
-    """In evaluation mode the answer's gradient must be the right block's too: nothing is detached."""
-    x = images.clone().requires_grad_()
-    output = block(x)
-    if not output.requires_grad:
-        raise Mistake("No gradient flows through your block, so it could not learn.", "Leave out no_grad and detach.")
-    (found,) = torch.autograd.grad(output.square().sum(), x)
-    for order in _orders(convs, norms, training=False):
-        (wanted,) = torch.autograd.grad(_right(x, *order).square().sum(), x)
-        if close(found, wanted, 1e-3):
-            return
-    raise Mistake("The output is right, but the gradient does not reach the input by both ways.", "Leave out detach.")
+from s12lib.exercises.answers import Mistake, call, tensor
+from s12lib.exercises.judging import Exercise
 
 
 def conv_bn_parameters(in_channels: int, out_channels: int, kernel_size: int = 3) -> int:
@@ -401,9 +207,6 @@ EXERCISES = [
         _judge_parameters,
         "The whole table is this sum, eight times over, and the head.",
         draws=True,  # one may make the layers and count
-    ),
-    Exercise(
-        "residual", Residual, _judge_residual, "The input comes through untouched, and f(x) is on top.", draws=True
     ),
     Exercise("receptive_field", receptive_field, _judge_field, "Two numbers, carried through the layers."),
 ]

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from s12lib.classifier import one_cycle
-from s12lib.exercises.judging import Exercise, Mistake, call, close, number, tensor
+from s12lib.exercises.answers import Mistake, call, close, number, tensor
+from s12lib.exercises.judging import Exercise
 
 
 class Loader(Sized, Iterable[Any], Protocol):

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init  # fresh layers would draw from the notebook's random generator
 
-from s12lib.exercises.judging import Exercise, Mistake, call, close, pair, recognise, tensor
+from s12lib.exercises.answers import Mistake, call, close, pair, recognise, tensor
+from s12lib.exercises.judging import Exercise
 
 
 def listen(layer: nn.Module, network: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
