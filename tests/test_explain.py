@@ -13,6 +13,7 @@ from narrow_network import NarrowResNet, lively
 from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import nn
 from torch.nn import functional
 
@@ -146,6 +147,14 @@ def test_eigencam_is_the_first_principal_component_with_its_larger_extreme_posit
         component = points @ torch.linalg.eigh(points.T @ points).eigenvectors[:, -1]
         component = component * component[component.abs().argmax()].sign()
         torch.testing.assert_close(expected, component.relu().reshape(8, 8).float(), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_eigencam_is_the_librarys_up_to_its_sign(layer):
+    activations, _, _ = activations_and_gradients(narrow(), IMAGES, TARGETS, layer)
+    ours = gradcam(narrow(), IMAGES, method="eigencam", layer=layer, raw=True).numpy()
+    for one, theirs in zip(ours, get_2d_projection(activations.detach().numpy()), strict=True):
+        assert min(abs(one - np.maximum(sign * theirs, 0)).max() for sign in (1, -1)) < 1e-3 * abs(theirs).max()
 
 
 def test_eigencam_does_not_depend_on_the_sign_that_lapack_chooses(monkeypatch):
