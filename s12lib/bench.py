@@ -67,7 +67,9 @@ def ratios(a: Timed, b: Timed, rounds: int) -> list[float]:
 
 
 def row(name: str, values: list[float], goal: str) -> str:
-    return f"| {name} | {statistics.median(values):.3g} ({min(values):.3g}–{max(values):.3g}) | {goal} |"
+    middle = f"{statistics.median(values):.3g} ({min(values):.3g}–{max(values):.3g})"
+    goal = goal.replace(" ", "\N{NO-BREAK SPACE}")  # or a narrow column tears "≤ 1.05" apart
+    return f"| {name} | {middle} | {goal} |"
 
 
 class StepClock(pl.Callback):

@@ -49,8 +49,8 @@ class RawEigenCAM(_Raw, EigenCAM):
 
     def get_cam_image(self, _input: Any, _layer: Any, _targets: Any, activations: Any, *_rest: Any) -> Any:
         images, channels, *sides = activations.shape
-        points = activations.reshape(images, channels, -1).transpose(0, 2, 1)  # one for each place, (N, h·w, C)
-        points = points - points.mean(axis=1, keepdims=True)
+        points = np.nan_to_num(activations).reshape(images, channels, -1).transpose(0, 2, 1)
+        points -= points.mean(axis=1, keepdims=True)  # one for each place, (N, h·w, C)
         first = np.linalg.svd(points, full_matrices=False)[2][:, 0, :, None]  # (N, C, 1)
         maps = (points @ first).reshape(images, *sides)
         upside_down = -maps.min(axis=(1, 2), keepdims=True) > maps.max(axis=(1, 2), keepdims=True)

@@ -47,7 +47,8 @@ def confusion_matrix(counts: Any, classes: Sequence[str], title: str, dataset: s
     """``counts (c, c)``: row = true class, column = predicted class. Colour marks mistakes only."""
     matrix = np.asarray(counts)
     size = len(classes)
-    figure, top = canvas(WIDE, 680, title, dataset)
+    turned = max(map(len, classes)) > 2
+    figure, top = canvas(WIDE, 680 if turned else 630, title, dataset)
     axes = panel(figure, 142, top + 4, 560, 560)  # on the left there is room for "automobile" and the axis's name
     wrong = np.where(np.eye(size, dtype=bool), 0, matrix)
     axes.imshow(wrong, cmap="Blues", vmin=0, aspect="auto")
@@ -56,7 +57,7 @@ def confusion_matrix(counts: Any, classes: Sequence[str], title: str, dataset: s
         weight = "bold" if row == column else "normal"
         text = f"{matrix[row, column]:,}"
         axes.text(column, row, text, ha="center", va="center", size=12, weight=weight, color="white" if dark else INK)
-    axes.set_xticks(range(size), classes, rotation=45, ha="right")
+    axes.set_xticks(range(size), classes, rotation=45 if turned else 0, ha="right" if turned else "center")
     axes.set_yticks(range(size), classes)
     axes.set(xlabel="predicted", ylabel="true")
     axes.grid(visible=False)
