@@ -33,6 +33,13 @@ def lock_pins() -> list[str]:
     return [entry.split("\\")[0].strip() for entry in lock_entries()]
 
 
+def wanted() -> list[Requirement]:
+    """What pyproject.toml asks for, with all extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    asked = project["dependencies"] + [each for extra in project["optional-dependencies"].values() for each in extra]
+    return [requirement for requirement in map(Requirement, asked) if requirement.name != "s12lib"]
+
+
 def tracked_files() -> list[Path]:
     """What git tracks, or would once it is added."""
     command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
@@ -64,13 +71,23 @@ def test_lock_names_no_address():
     assert not re.search(r"^\s*(-i|--index|--extra-index|--find-links|-f)\b", LOCK, re.M)
 
 
+@pytest.mark.parametrize(
+    ("system", "name", "kind"), [("linux", "Linux", "posix"), ("darwin", "Darwin", "posix"), ("win32", "Windows", "nt")]
+)
+def test_lock_has_one_pin_of_each_dependency_on_every_system(system, name, kind):
+    here = {
+        "sys_platform": system, "platform_system": name, "os_name": kind, "platform_machine": "x86_64",
+        "python_version": "3.11", "python_full_version": "3.11.9", "extra": "",
+    }  # fmt: skip
+    pins = [pin for pin in map(Requirement, lock_pins()) if pin.marker is None or pin.marker.evaluate(here)]
+    names = [canonicalize_name(pin.name) for pin in pins]
+    for requirement in wanted():
+        assert names.count(canonicalize_name(requirement.name)) == 1, requirement
+
+
 def test_lock_satisfies_what_pyproject_asks_for():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     pins = [Requirement(pin) for pin in lock_pins()]
-    wanted = project["dependencies"] + [each for extra in project["optional-dependencies"].values() for each in extra]
-    for requirement in map(Requirement, wanted):
-        if requirement.name == "s12lib":
-            continue
+    for requirement in wanted():
         versions = [
             next(iter(pin.specifier)).version
             for pin in pins
@@ -183,7 +200,9 @@ def test_finished_setup_is_not_done_again(tmp_path):
     project = copy_of_the_setup(tmp_path / "a folder with spaces")
     (project / ".venv").mkdir()
     (project / ".venv" / ".ready").write_text(f"{project}\n")
-    assert "venv" not in make("-n", "setup", cwd=project).stdout
+    done = make("-n", "setup", cwd=project)
+    assert done.returncode == 0
+    assert "venv" not in done.stdout
 
 
 @needs_make
@@ -225,6 +244,30 @@ def test_python_without_venv_gets_one_sentence(tmp_path):
     assert "python3-venv" in result.stderr.splitlines()[0]
 
 
+@needs_make
+@pytest.mark.parametrize(
+    ("status", "file_is_there", "recipe"),
+    [(0, True, "fast"), (2, False, "shapes"), (2, True, None), (130, False, None)],
+    ids=["data", "no data", "damaged data", "interrupted"],
+)
+def test_train_takes_cifar10_or_says_that_it_takes_shapes(tmp_path, status, file_is_there, recipe):
+    project = copy_of_the_setup(tmp_path / "project")
+    (project / ".venv/bin").mkdir(parents=True)
+    s12 = project / ".venv/bin/s12"
+    s12.write_text(f'#!/bin/sh\n[ "$1" = data ] && exit {status}\necho "$@" >> calls\n')
+    s12.chmod(0o755)
+    (project / ".venv/.ready").write_text(f"{project}\n")
+    if file_is_there:
+        (project / "data").mkdir()
+        (project / "data/cifar10.npz").touch()
+    done = make("train", cwd=project)
+    assert (done.returncode == 0) == (recipe is not None)
+    assert ("not to be had" in done.stdout) == (recipe == "shapes")
+    calls = project / "calls"
+    said = calls.read_text() if calls.exists() else ""
+    assert said == (f"fit --config recipes/{recipe}.yaml --ckpt_path last\n" if recipe else "")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no executable bit")
 def test_ci_command_is_executable_bash():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
@@ -236,12 +279,6 @@ def test_ci_command_is_executable_bash():
 
 def test_tracked_tree_stays_under_40_mb():
     assert sum(path.stat().st_size for path in tracked_files()) < 40e6
-
-
-def test_readme_and_results_page_hold_a_place_for_the_table():
-    for name in ("README.md", "book/results.md"):
-        text = (ROOT / name).read_text("utf-8")
-        assert text.index("<!-- results:begin -->") < text.index("<!-- results:end -->")
 
 
 def test_readme_names_the_two_commands_first():
