@@ -32,7 +32,7 @@ OTHERS = {
         "turn weights into one verified ONNX file, or into a Hugging Face Space",
         "s12 export --format onnx --out page.onnx",
     ),
-    "results": ("print the table of measured runs; --write puts it into the book and README", "s12 results --write"),
+    "results": ("print the table of measured runs, and put it into the book and README", "s12 results"),
 }
 LAYERS = ("prep", "layer1", "layer2", "layer3")  # as in s12lib.explain, which would load torch
 METHODS = ("gradcam", "gradcam++", "eigencam", "hirescam", "layercam", "random")  # as in s12lib.cam_methods
@@ -95,8 +95,6 @@ def parser_for(command: str) -> Parser:
         parser.add_argument("--out", type=Path, metavar="FILE", help="for --format: a file name that ends in .onnx")
         parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="how weights are stored")
         parser.add_argument("--weights", **WEIGHTS)
-    elif command == "results":
-        parser.add_argument("--write", action="store_true", help="write book/results.md and README.md")
     return parser
 
 

@@ -190,10 +190,9 @@ def _test_split_of(dataset: str) -> "Split | None":
     return data.splits["test"]
 
 
-def results(options: Namespace) -> None:
+def results(_options: Namespace) -> None:
     from s12lib import results as runs
 
     print(runs.table())
-    if options.write:
-        changed = ", ".join(map(str, runs.write())) or "nothing, since all is up to date"
-        print(f"\nWrote {changed}.")
+    if changed := runs.write():
+        print(f"\nWrote it into {', '.join(map(str, changed))}.")

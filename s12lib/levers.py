@@ -3,7 +3,7 @@
 ``python -m s12lib.levers --config recipes/fast.yaml --epochs 6 --seeds 0 1 2`` trains the recipe on 45,000 images as it
 is, then with one lever at a time switched off. ``--held-out 40000`` trains on 10,000: the recipe's whole schedule at a
 fraction of the cost. Each run leaves one file in ``results/levers/``, and a run that has left its file is not repeated.
-The test set is not touched. ``s12 results --write`` puts the table into the book.
+The test set is not touched. ``s12 results`` puts the table into the book.
 """
 
 import argparse

@@ -178,6 +178,9 @@ class RecipeCLI(LightningCLI):
                     f"{now[field]}): go on with its own settings, or start afresh with another --run_dir."
                 )
 
+    def after_fit(self) -> None:
+        rank_zero_info("To measure it, once and at the end: `s12 test` with the same settings and `--ckpt_path last`.")
+
     def before_validate(self) -> None:
         if not self.datamodule.has_validation:
             raise ValueError(
@@ -214,9 +217,8 @@ class RecipeCLI(LightningCLI):
         if self.trainer.is_global_zero:
             weights = weights_sha256(network_weights(self.checkpoint))
             path = results.record(self.checkpoint["run"], metrics, weights)
-            print(
-                f"{metrics['test_accuracy']:.2%}, with flip TTA {metrics['test_accuracy_tta']:.2%}: written to {path}."
-            )
+            plain, tta = (f"{metrics[name]:.2%}" for name in ("test_accuracy", "test_accuracy_tta"))
+            print(f"On the test set of {self.datamodule.name}: {plain}, with flip TTA {tta}; written to {path}.")
 
 
 def whole_seed(seed: int | bool) -> int:

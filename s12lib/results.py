@@ -125,11 +125,12 @@ def contents(folder: Path = Path("results")) -> dict[str, str]:
 
 
 def write(folder: Path = Path("results"), root: Path = Path()) -> list[Path]:
-    """Put the tables into the book's page and README, where they exist; returns the files that changed."""
+    """Put the tables between their markers in the book's page and README, where there are any; returns what changed."""
     found, changed = contents(folder), []
     for target, part in TARGETS:
         path = root / target
-        if path.exists() and (text := path.read_text("utf-8")) != (new := fill(text, found[part], part)):
+        text = path.read_text("utf-8") if path.exists() else ""
+        if f"<!-- {part}:begin -->" in text and text != (new := fill(text, found[part], part)):
             path.write_text(new, "utf-8")
             changed.append(path)
     return changed

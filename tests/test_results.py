@@ -1,6 +1,7 @@
 """The table says what the JSON files say, and the book and README say what the table says."""
 
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -99,6 +100,20 @@ def test_every_stored_result_names_its_dataset_and_hashes_to_its_recipe():
         result = results.read(path)
         assert result["dataset"] in ("CIFAR-10", "Shapes")
         assert result["recipe_hash"] == recipe_hash(result["config"])
+
+
+def test_the_rows_of_others_stand_beside_ours_with_their_sources(tmp_path):
+    text = results.table(tmp_path)
+    assert re.search(r"the notebook this course grew from .* 88\.62 .* 92\.53 .* its own record", text)
+    assert re.search(
+        r"Page, the original network .* 94\.08 \(median\) .*https://github\.com/davidcpage/cifar10-fast", text
+    )
+
+
+def test_a_page_without_a_place_for_the_table_is_left_alone(tmp_path):
+    results.record(RUN, METRICS, "a" * 64, tmp_path / "results")
+    (tmp_path / "README.md").write_text("A project of somebody else.\n")
+    assert results.write(tmp_path / "results", tmp_path) == []
 
 
 def test_the_hash_of_a_recipe_ignores_seed_and_machine_but_no_lever():
