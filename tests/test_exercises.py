@@ -128,6 +128,7 @@ def test_pictures_for_predict_classes_are_of_several_classes_and_training_mode_s
 
 OPERATORS = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Pow: ast.Mult,
+    ast.Mod: ast.FloorDiv, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.And: ast.Or, ast.Or: ast.And,
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
 }  # fmt: skip
 
@@ -152,9 +153,11 @@ def mutations(tree: ast.Module):
             yield from changed(node, "keywords", node.keywords[:k] + node.keywords[k + 1 :])
         if isinstance(node, ast.Call) and len(node.args) > 1:
             yield from changed(node, "args", [node.args[1], node.args[0], *node.args[2:]])
-        if isinstance(node, ast.FunctionDef | ast.For | ast.With):
-            for k in range(len(node.body)):
-                yield from changed(node, "body", [*node.body[:k], ast.Pass(), *node.body[k + 1 :]])
+        for block in ("body", "orelse", "finalbody"):
+            lines = getattr(node, block, None)
+            if isinstance(lines, list) and not isinstance(node, ast.Module | ast.ClassDef):
+                for k in range(len(lines)):
+                    yield from changed(node, block, [*lines[:k], ast.Pass(), *lines[k + 1 :]])
 
 
 def changed(node: ast.AST, field: str, value):
@@ -187,6 +190,13 @@ def test_the_mutator_changes_operators_constants_keywords_and_statements():
     found = mutants("def f(x, y):\n    z = x + 2\n    return max(z, y, key=abs)")
     for line in ("z = x - 2", "z = x + 3", "pass", "return max(z, y)", "return max(y, z, key=abs)"):
         assert any(f"    {line}" in mutant.splitlines() for mutant in found), line
+
+
+def test_the_mutator_changes_branches_and_logic():
+    found = mutants("def f(x, y):\n try:\n  if x and y:\n   return x % 2 & y\n finally:\n  y.close()")
+    for line in ("if x or y:", "return x // 2 & y", "return x % 2 | y", "pass"):
+        assert any(line in [each.strip() for each in mutant.splitlines()] for mutant in found), line
+    assert any("y.close()" not in mutant for mutant in found)
 
 
 # ---- answers that misbehave ------------------------------------------------------------------------------------------
@@ -314,6 +324,11 @@ def test_answer_whose_error_cannot_say_what_it_is_gets_a_verdict_too():
         raise Speechless
 
     assert "raised Speechless" in verdict_on(DOUBLING, answer).hint
+
+
+def test_a_name_that_a_restart_has_forgotten_is_told_with_what_to_run_first():
+    verdict = verdict_on(DOUBLING, lambda x: twice(x))  # noqa: F821
+    assert verdict.hint == "Python does not know twice here. After a restart, run Set-up and the cells above first."
 
 
 @pytest.mark.parametrize("result", [2, 2.0, np.int64(2), np.float32(2), np.array(2.0), torch.tensor(2.0)])

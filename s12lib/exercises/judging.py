@@ -113,6 +113,12 @@ def _judge(exercise: Exercise, answer: Any) -> Verdict:
 
 
 def _raised(error: BaseException) -> Verdict:
+    if type(error) is NameError and error.name:
+        return Verdict(
+            "TRY AGAIN",
+            f"Python does not know {error.name} here. After a restart, run Set-up and the cells above first.",
+            "Otherwise look how the name is spelt where it is made.",
+        )
     try:
         message = (str(error).strip() or "no message").splitlines()[0]
     except Exception:  # an exception of the reader's own may not even be able to say what it is
