@@ -186,9 +186,7 @@ def test_case_no_file_of_the_server_is_served(app, then_all_is_well, path):
     assert "sha256" not in answer.text
 
 
-def test_case_the_page_comes_quickly_and_names_no_other_host(app, then_all_is_well):
-    times = [app.client.get("/").elapsed.total_seconds() for _ in range(5)]
-    assert min(times) < 1
+def test_case_the_page_names_no_other_host(app, then_all_is_well):
     page = app.client.get("/").text
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
     assert "fonts.googleapis" not in page

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.xdist_group("book")  # one worker: one build, one brows
 @pytest.fixture(scope="module", params=ALL_PAGES)
 def visit(browser, address, request) -> Iterator[Visit]:
     visit = Visit(browser, address, f"{request.param}.html")
+    visit.name = request.param
     yield visit
     visit.context.close()
 
@@ -20,6 +21,7 @@ def visit(browser, address, request) -> Iterator[Visit]:
 def test_maths_is_rendered(visit):
     formulas = visit.page.locator("article .math").count()
     assert visit.page.locator("article .math mjx-container").count() >= formulas
+    assert formulas or visit.name not in ("book/glossary", "lessons/05_gradcam"), "there are formulas on this page"
     assert visit.page.locator("mjx-merror").count() == 0
 
 

@@ -220,12 +220,13 @@ def test_a_folder_that_cannot_be_made_is_told_with_the_ways_out(tmp_path):
         prepare_cifar10(tmp_path / "file" / "data")
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write into every folder")
-def test_a_read_only_folder_is_told_with_the_ways_out(tmp_path):
-    folder = tmp_path / "data"
-    folder.mkdir(mode=0o555)
+def test_a_read_only_folder_is_told_with_the_ways_out(tmp_path, monkeypatch):
+    def denied(*_args, **_settings):  # as for everybody but root
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(cifar10.tempfile, "TemporaryDirectory", denied)
     with pytest.raises(DataError, match=r"Permission denied.*S12_DATA_DIR"):
-        prepare_cifar10(folder)
+        prepare_cifar10(tmp_path)
 
 
 def test_the_data_folder_is_s12_data_dir_or_data(monkeypatch):

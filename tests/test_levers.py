@@ -1,6 +1,7 @@
 """What a lever is worth: paired runs on the validation split, and the table made of them."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -101,3 +102,13 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
     levers.main([*arguments, "--model.ema_decay=0.5"])
     assert len(list((tmp_path / "out").iterdir())) == 4, "another decay makes another pair of runs"
     assert "| ema | `model.ema_decay`: 0.5, 0.0 |" in capsys.readouterr().out, "the lever itself can be set"
+
+
+def test_every_lever_of_the_recipe_fast_was_switched_off_once():
+    root = Path(__file__).parent.parent
+    recipe = yaml.safe_load((root / "recipes/fast.yaml").read_text())
+    config = {"model": recipe["model"], "data": recipe["data"]["init_args"]}
+    pulled = {lever for lever, (field, off) in levers.LEVERS.items() if levers.field_of(config, field) != off}
+    runs = [json.loads(path.read_text()) for path in (root / "results/levers").glob("*.json")]
+    assert pulled
+    assert pulled <= {run["without"] for run in runs}

@@ -151,9 +151,13 @@ def test_the_weights_in_the_package_match_their_cards(name):
     assert card["intended_use"]
 
 
-@pytest.mark.parametrize("name", ["page_resnet_cifar10", "page_resnet_shapes"])
-def test_the_weights_in_the_package_are_those_of_the_first_seeds_measured_run(name):
+@pytest.mark.parametrize(
+    ("name", "recipe", "dataset"),
+    [("page_resnet_cifar10", "page24", "CIFAR-10"), ("page_resnet_shapes", "shapes", "Shapes")],
+)
+def test_the_weights_in_the_package_are_those_of_the_first_seeds_measured_run(name, recipe, dataset):
     card = load_card(name)
+    assert (card["recipe"], card["dataset"]) == (recipe, dataset)
     measured = [results.read(path) for path in (Path(__file__).parent.parent / "results").glob("*.json")]
     (run,) = [run for run in measured if run["weights_sha256"] == card["packed_from"]]
     assert results.is_measured(run)

@@ -19,6 +19,7 @@ RECIPE = [
     "fit", "--config", str(HERE.parent / "recipes/smoke.yaml"), "--ckpt_path", "last", "--model.network", "tiny",
     "--trainer.max_epochs", str(EPOCHS), "--trainer.accelerator", "cpu", "--data.batch_size", "16",
     "--data.train_size", str(16 * STEPS_AN_EPOCH + 5), "--data.validation_size", "20",
+    "--trainer.log_every_n_steps", "1",
 ]  # fmt: skip
 
 
@@ -55,7 +56,17 @@ def undisturbed(tmp_path_factory):
     run = fit(folder)
     assert run.returncode == 0, run.stderr
     assert "starting afresh" in run.stdout + run.stderr
+    assert len(learning_rates(folder)) == STEPS_AN_EPOCH * EPOCHS
     return folder
+
+
+def test_best_is_the_checkpoint_of_the_highest_validation_accuracy(undisturbed):
+    with open(undisturbed / "run/metrics.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["validation_accuracy"]]
+    accuracies = [float(row["validation_accuracy"]) for row in rows]
+    assert len(set(accuracies)) > 1, "all alike, so nothing was chosen"
+    best = torch.load(undisturbed / "run/best.ckpt", weights_only=True)
+    assert best["global_step"] == int(rows[accuracies.index(max(accuracies))]["step"]) + 1
 
 
 def assert_the_same(folder, undisturbed):
@@ -129,3 +140,4 @@ def test_two_processes_share_an_epoch_without_seeing_an_image_twice(tmp_path):
         last = list(csv.DictReader(file))[-1]
     right = float(last["validation_accuracy"]) * 21  # 11 images on one device and 10 on the other
     assert right == pytest.approx(round(right), abs=1e-4)
+    assert 0 < round(right) < 21
