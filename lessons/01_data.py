@@ -44,7 +44,7 @@
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
 # %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it again whenever you like.
+# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
 import importlib.util
 import subprocess
 import sys
@@ -88,7 +88,7 @@ print("in 12 million pixels:", f"{12_000_000 // (32 * 32):,}", "pictures")
 
 # %%
 first = {name: train.images[train.labels == k][:8] for k, name in enumerate(data.classes)}
-title = f"At {train.images.shape[1]} pixels a side, most can still be told"
+title = f"What {train.images.shape[1]} × {train.images.shape[2]} pixels leave of a picture"
 viz.show(viz.image_rows(first, title, f"{data.name}, the training set's first pictures"))
 
 # %% [markdown]
@@ -117,7 +117,8 @@ for name, split in data.splits.items():
 averages = torch.stack([train.images[train.labels == k].float().mean(0) for k in range(len(data.classes))])
 low, high = averages.amin((1, 2, 3), keepdim=True), averages.amax((1, 2, 3), keepdim=True)
 stretched = (averages - low) / (high - low)
-title = "The average of a class is a blur, but not just any blur"
+apart = torch.pdist(averages.flatten(1)) / averages[0].numel() ** 0.5
+title = f"Two averages differ by {apart.min():.0f} to {apart.max():.0f} of 255 grey levels"
 viz.show(viz.image_grid(stretched, data.classes, title, f"{data.name}, training set; contrast stretched"))
 
 # %% tags=["nbval-check-output"]
@@ -226,7 +227,8 @@ panels = {}
 for name, channels in values.items():
     pairs = zip(channels, edges[name], strict=True)
     panels[name] = (edges[name], torch.stack([torch.histogram(x.flatten(), e, density=True).hist for x, e in pairs]))
-title = "Normalising moves and scales; the shape stays as it is"
+before, after = (f"{channels.mean():.1f} and {channels.std():.1f}" for channels in values.values())
+title = f"Mean and spread: {before} become {after}"
 viz.show(viz.histograms(panels, title, f"{data.name}, {len(some):,} training pictures", "density"))
 
 # %% tags=["nbval-check-output"]
@@ -364,7 +366,7 @@ check("reflect_crop", reflect_crop)
 #
 # </details>
 
-# %%
+# %% tags=["nbval-check-output"]
 from s12lib.augment import cutout
 
 reflect_crop = use("reflect_crop", reflect_crop)
@@ -430,7 +432,7 @@ print(f"{len(loader)} batches make an epoch; {len(train.labels) % len(labels)} p
 seen = images[:10].permute(0, 2, 3, 1) * torch.tensor(STD) + torch.tensor(MEAN)
 names = [data.classes[label] for label in labels[:10]]
 where = f"{data.name}, training set, augmented"
-viz.show(viz.image_grid(seen.clamp(0, 1), names, "Shifted and mirrored, and still what they were", where))
+viz.show(viz.image_grid(seen.clamp(0, 1), names, f"{len(seen)} pictures as a network meets them", where))
 
 # %% [markdown]
 # Look along the edges: here and there a strip is doubled. That is the reflection, and it is much harder to notice

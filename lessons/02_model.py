@@ -45,7 +45,7 @@
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
 # %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it again whenever you like.
+# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
 import importlib.util
 import subprocess
 import sys
@@ -463,7 +463,7 @@ viz.show(viz.image_grid(pictures, names, title, where, columns=4))
 # **Predict first.** An untrained network knows nothing. How sure will it be of its favourite class, with and without
 # the scale? (10% would be honest.)
 
-# %%
+# %% tags=["nbval-check-output"]
 torch.manual_seed(0)
 network = PageResNet(logit_scale=1.0).train()
 with torch.no_grad():
@@ -486,7 +486,7 @@ for scale in (8, 1, 1 / 8, 1 / 16):
 # depends on the neighbours, and leaves the network in the mode it came in.
 
 
-# %%
+# %% tags=["nbval-check-output"]
 def shipped(network, images):
     with torch.no_grad():
         return network(images)  # the class is where these are largest

@@ -44,7 +44,7 @@
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
 # %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it again whenever you like.
+# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
 import importlib.util
 import subprocess
 import sys
@@ -356,7 +356,7 @@ check("one_cycle", one_cycle)
 #
 # **Predict first.** What becomes of the cycle in each case?
 
-# %%
+# %% tags=["nbval-check-output"]
 one_cycle = use("one_cycle", one_cycle)
 epochs, pictures, batch_size = 11, 10_000, 512
 per_epoch = pictures // batch_size
@@ -622,7 +622,7 @@ for name, other in {"resumed": resumed, "prolonged": prolonged}.items():
 
 checkpoint = torch.load(folder / "undisturbed" / "epoch=0.ckpt", weights_only=True)
 for name in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "loops", "hyper_parameters"):
-    print(f"  {name:<20} {len(checkpoint[name])} entries")
+    print(f"  {name:<20} entries: {len(checkpoint[name])}")
 
 # %% [markdown]
 # The resumed run is the same to the last bit, whatever its seed: weights, averages, momentum, place in the schedule all

@@ -45,7 +45,7 @@
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
 # %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it again whenever you like.
+# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
 import importlib.util
 import subprocess
 import sys

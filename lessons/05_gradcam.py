@@ -46,7 +46,7 @@
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
 # %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it again whenever you like.
+# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
 import importlib.util
 import subprocess
 import sys
@@ -233,7 +233,7 @@ check("gradcam_map", gradcam_map)
 #
 # </details>
 
-# %%
+# %% tags=["nbval-check-output"]
 from s12lib.explain import enlarge
 
 gradcam_map = use("gradcam_map", gradcam_map)
@@ -437,7 +437,7 @@ print("after the pool:", tuple(pooled.shape))
 # **Predict first.** It says dog and it is a cat. Did it look at something else in the picture, or did it look at the
 # cat and take it for a dog? Which of the two will be the usual case?
 
-# %% tags=["goal"]
+# %% tags=["goal", "nbval-check-output"]
 shared_heat = use("shared_heat", shared_heat)
 studied = order[: max(mistakes, 20)]
 spoke = [gradcam(network, images[studied], targets[studied], raw=True) for targets in (preds, other)]

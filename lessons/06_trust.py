@@ -16,7 +16,7 @@
 #
 # **Is the heatmap true?**
 #
-# Minutes to run: 2 on a GPU, 10 on a CPU. Reading and solving takes about an hour and a half.
+# Minutes to run: 2 on a GPU, 7 on a CPU. Reading and solving takes about an hour and a half.
 #
 # You need: lesson [05 · Grad-CAM](05_gradcam.ipynb), for the maps that are put on trial here. The
 # [glossary](../book/glossary.md) explains every term.
@@ -45,7 +45,7 @@
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
 # %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it again whenever you like.
+# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
 import importlib.util
 import subprocess
 import sys
@@ -293,22 +293,22 @@ for other in ("random map", "centred Gaussian"):
 # %% [markdown]
 # ## 3. Every method, every layer
 #
-# Grad-CAM passes its first test. Now the whole table: six methods at four layers, for 2,000 pictures (fewer in a quick
-# run), each number with half its 95% interval. `python -m s12lib.trust` prints the same for you at any time.
+# Grad-CAM passes its first test. Now the whole table: six methods at four layers, for 500 pictures, each number with
+# half its 95% interval. `python -m s12lib.trust` prints it for 2,000 pictures.
 #
 # **Predict first.** layer3 knows most about the class, and has 4 × 4 places. `prep` has 32 × 32 places, and knows
 # edges and colours. Which layer will point best?
 
-# %%
+# %% tags=["nbval-check-output"]
 from s12lib.trust import PLACES, baseline_scores, coarse_mask_scores, localization_scores, table_lines
 
-count = 100 if course.smoke else 2000
+count = 500
 whole = localization_scores(network, images[:count], masks[:count])
 for measure in ("energy", "pointing"):
     print("\n".join(table_lines(whole, measure)), "\n")
 for name, score in baseline_scores(masks[:count]).items():
     print(f"{name:<17} energy {score.energy.mean():.1%}, pointing {score.pointing.mean():.1%}")
-print(f"\n{count:,} test pictures of Shapes, per cent")
+print(f"\n{count} test pictures of Shapes, per cent")
 
 # %%
 coarse = {layer: score.energy.mean().item() for layer, score in coarse_mask_scores(masks[:count]).items()}
@@ -322,7 +322,7 @@ curves["Gaussian"] = (range(4), [bell] * 4)
 best = max(mean, key=mean.get)
 title = f"{best[0]} at {best[1]} has {mean[best]:.0%} of its heat on the object, gradcam at layer3 "
 title += f"{mean['gradcam', 'layer3']:.0%}"
-where = f"Shapes, {count:,} test pictures"
+where = f"Shapes, {count} test pictures"
 ticks = [f"{layer}, {side}×{side}" for layer, side in PLACES.items()]
 viz.show(viz.lines(curves, title, where, "layer", "share of the heat on the object", marker="o", ticks=ticks))
 
@@ -344,21 +344,20 @@ for layer, score in coarse_mask_scores(masks).items():
 # there. And we picked the best of 24 on the pictures that we report it on, which flatters it. Before you write it down,
 # one more baseline.
 
-# %%
+# %% tags=["nbval-check-output"]
 from s12lib.sanity import untrained
 
-blank_count = 40 if course.smoke else 400
-blank = localization_scores(untrained(network), images[:blank_count], masks[:blank_count])
+blank = localization_scores(untrained(network), images[:count], masks[:count])
 print("an untrained network, one draw of weights (± is over pictures only)")
 print("\n".join(table_lines(blank, "energy")))
-print(f"\n{blank_count} test pictures of Shapes, per cent")
+print(f"\n{count} test pictures of Shapes, per cent")
 
 # %% [markdown]
 # Look for the largest number, here and in the table before. It belongs to Eigen-CAM at `prep`, on a network with
 # *random weights*, which has never seen a picture.
 #
 # HiRes-CAM at layer2 and Grad-CAM at layer3 lie far above their own untrained twins. Eigen-CAM's twin wins at `prep`
-# and layer1, is level at layer2, and only at layer3 falls behind. Here is a guess why: random filters react to edges
+# and layer1, is about level at layer2, and only at layer3 falls behind. A guess why: random filters react to edges
 # and bright patches, the object differs most from what is around it, and Eigen-CAM looks for the strongest common
 # direction. So **lying on the object does not make a map true**. It may show you what is striking in the picture, and
 # the network may have decided by something else.
@@ -598,7 +597,7 @@ print(f"with all its pixels:     {predict(seen, real).amax(1).mean():.0%} for it
 # %%
 from s12lib.faithfulness import deletion_curves, insertion_auc, road
 
-pictures = data.splits["test"].images[: 16 if course.smoke else 400]
+pictures = data.splits["test"].images[:200]
 preds = predict(seen, pictures).argmax(1)
 maps = {
     "Grad-CAM, layer3": gradcam(seen, pictures, preds),
@@ -613,7 +612,7 @@ for name, heat in maps.items():
     falls, rises = torch.trapezoid(falling, dx=1 / steps), insertion_auc(seen, pictures, heat, preds, steps)
     faithful[name] = falls, rises, road(seen, pictures, heat, preds, percentiles=(50,))
 
-# %%
+# %% tags=["nbval-check-output"]
 from s12lib.trust import cell
 
 where = f"{data.name}, the first {len(pictures)} test pictures"

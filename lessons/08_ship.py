@@ -46,7 +46,7 @@
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
 # %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it again whenever you like.
+# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
 import importlib.util
 import subprocess
 import sys
@@ -355,7 +355,7 @@ for bits in (8, 6, 4, 3, 2):
     accuracies.append(right.float().mean().item())
     print(f"{bits} bits: {size / 1e6:4.1f} MB, {right.float().mean():6.1%} of the first 400 right")
 whole = (logits[:400].argmax(1) == labels[:400]).float().mean().item()
-title = f"8 bits: {accuracies[0]:.0%} right. 3 bits: {accuracies[3]:.0%}. 2 bits: {accuracies[4]:.0%}"
+title = f"8 bits: {accuracies[0]:.1%} right. 3 bits: {accuracies[3]:.1%}. 2 bits: {accuracies[4]:.1%}"
 curve = {"whole numbers": (sizes, accuracies), "float16, as shipped": ([len(content) / 1e6], [whole])}
 viz.show(
     viz.lines(curve, title, f"{data.name}, the first 400 test pictures", "MB, bits packed", "accuracy", marker="o")

@@ -45,7 +45,7 @@
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
 # %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it again whenever you like.
+# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
 import importlib.util
 import subprocess
 import sys
@@ -74,7 +74,7 @@ data = course.data
 # half as often? Two more fields must follow: smaller batches, or there would be 30 steps in all, and an average with a
 # shorter memory. It takes a minute.
 
-# %%
+# %% tags=["nbval-check-output"]
 import tempfile
 from pathlib import Path
 
@@ -273,7 +273,7 @@ check("difference", difference)
 #
 # </details>
 
-# %%
+# %% tags=["nbval-check-output"]
 difference = use("difference", difference)
 gap, error = difference(runs["without"], runs["with smoothing"])
 pairs = torch.tensor(runs["without"]) - torch.tensor(runs["with smoothing"])
@@ -320,11 +320,11 @@ def draw(letter, numbers):
     return Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8))
 
 
-# %%
+# %% tags=["nbval-check-output"]
 numbers, LETTERS = np.random.default_rng(0), "abdegkmpqt"
 for letter in LETTERS:
     (folder / "letters" / letter).mkdir(parents=True, exist_ok=True)
-    for k in range(40 if course.smoke else 100):
+    for k in range(100):
         draw(letter, numbers).save(folder / "letters" / letter / f"{k:03d}.png")
 files = sorted((folder / "letters").glob("*/*.png"))
 print(f"{len(files):,} files in the folders {', '.join(sorted({path.parent.name for path in files}))}")
@@ -412,7 +412,7 @@ check("held_out", held_out)
 # %% tags=["nbval-check-output"]
 held_out = use("held_out", held_out)
 
-# %%
+# %% tags=["nbval-check-output"]
 from s12lib import Pictures
 
 letters = Pictures(str(folder / "letters"), batch_size=32, validation_share=0.2, crop=2)

@@ -6,12 +6,14 @@ import socket
 from itertools import pairwise
 from pathlib import Path
 
+import nbclient
 import nbformat
 import pytest
 import yaml
 
 from s12lib import lesson
 from s12lib.cifar10 import DataError
+from s12lib.datamodule import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "lessons").glob("[0-9]*.py"))
@@ -20,6 +22,9 @@ ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"
 )
 PATHS = re.compile(r"/(home|work|tmp|root|Users|content|usr)/|[A-Z]:\\|\.venv|site-packages|\.py\b")
 TIMINGS = re.compile(r"\d\s*(s|ms|sec|seconds?|minutes?)\b|it/s|\d\d:\d\d|\d+%\|")
+
+TRAINED = {"03_train": {16, 17}, "06_trust": {18, 19, 20, 21}, "09_extend": {2, 3, 4, 7, 16, 18, 19, 23}}
+"""The code cells that print what a training run gave, of which the smoke profile has a shorter one."""
 
 every_lesson = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 
@@ -44,11 +49,16 @@ def prose(source: Path) -> str:
 
 
 def printed(cell) -> str:
-    return "".join(output.get("text", "") for output in cell.outputs)
+    """What a cell prints or shows as text; the text that stands in for a figure is none."""
+    texts = [output.get("text", "") for output in cell.outputs]
+    for data in (output.get("data", {}) for output in cell.outputs if "image/png" not in output.get("data", {})):
+        texts += [data.get("text/plain", ""), data.get("text/markdown", "")]
+    return "".join(texts)
 
 
 def test_there_are_lessons():
-    assert [path.stem for path in SOURCES[:2]] == ["01_data", "02_model"]
+    names = "01_data 02_model 03_train 04_failures 05_gradcam 06_trust 08_ship 09_extend"  # 07 is to come
+    assert [path.stem for path in SOURCES] == names.split()
 
 
 @every_lesson
@@ -101,6 +111,8 @@ def test_the_map_tells_the_minutes_that_the_lesson_tells(source):
     introduction = (ROOT / "book/intro.md").read_text("utf-8").splitlines()
     (row,) = (line for line in introduction if f"{source.stem}.ipynb" in line)
     assert row.endswith(f"| {gpu} | {cpu} |")
+    assert int(gpu) <= 15
+    assert int(cpu) <= (40 if source.stem == "03_train" else 10)
 
 
 @every_lesson
@@ -171,6 +183,22 @@ def test_verdicts_and_choices_are_compared_by_nbval(source):
 
 
 @every_lesson
+def test_every_other_cell_that_prints_is_compared_too_unless_its_numbers_come_from_training(source):
+    free = {
+        number
+        for number, cell in enumerate(code(source))
+        if printed(cell).strip() and "nbval-check-output" not in cell.metadata.get("tags", [])
+    }
+    assert free == TRAINED.get(source.stem, set())
+
+
+@every_lesson
+def test_lesson_needs_no_shell_fork_or_workers(source):
+    for cell in code(source):
+        assert not re.search(r"^\s*[!%]|\bos\.(fork|system)\b|shell=True|num_workers\s*=\s*[1-9]", cell.source, re.M)
+
+
+@every_lesson
 def test_exercises_are_stored_unsolved_with_folded_help_below(source):
     cells = notebook(source).cells
     stubs = [(cell, after) for cell, after in pairwise(cells) if re.search(r"^check\(", cell.source, re.M)]
@@ -206,6 +234,31 @@ def test_without_data_and_network_a_lesson_goes_on_with_shapes_and_says_so(empty
     assert "CIFAR-10 IS NOT HERE" in out
     assert "The data: Shapes. Pictures: 2,000 train, 1,000 validation, 2,000 test." in out
     assert socket.getdefaulttimeout() is None
+
+
+def test_setting_up_twice_changes_nothing(empty_folder, monkeypatch, capsys):
+    monkeypatch.setenv("S12_PROFILE", "smoke")
+    first, said = lesson.begin(), capsys.readouterr().out
+    second = lesson.begin()
+    assert capsys.readouterr().out == said
+    assert fingerprint(first.data.splits["train"]) == fingerprint(second.data.splits["train"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@every_lesson
+def test_without_data_and_network_every_caption_says_shapes(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("S12_PROFILE", "smoke")
+    monkeypatch.setenv("S12_DATA_DIR", str(tmp_path / "none"))
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    made = build_script().read_source(source)
+    nbclient.NotebookClient(made, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    cells = [cell for cell in made.cells if cell.cell_type == "code"]
+    assert "CIFAR-10 IS NOT HERE" in printed(cells[0])
+    for cell in cells:
+        for image in build_script().images_of(cell):
+            assert re.search("Shapes|letters|no dataset", image.metadata["image/png"]["alt"]), cell.source
 
 
 def test_data_are_looked_for_where_they_may_lie(empty_folder, monkeypatch):
