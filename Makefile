@@ -25,6 +25,10 @@ export PYTHONUTF8 := 1
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST     := $(ONE_THREAD) MPLBACKEND=agg $(PY) -m pytest
 
+# For `if`: is CIFAR-10 here, or fetched now? A damaged file, or an interrupted download, ends the recipe instead.
+HAS_CIFAR10 := { $(BIN)/s12 data; status=$$?; [ $$status = 0 ] || \
+	{ [ $$status = 2 ] && [ ! -e "$${S12_DATA_DIR:-data}/cifar10.npz" ]; } || exit $$status; [ $$status = 0 ]; }
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup book test test-lessons test-slow train app app-files lab lessons bench site links lock address clean FORCE
@@ -87,7 +91,7 @@ test-lessons: $(READY) ## re-execute every lesson and compare what it prints
 ifeq ($(LESSONS),)
 	@echo "There are no lessons yet, so none was re-executed."
 else
-	@if $(BIN)/s12 data; then \
+	@if $(HAS_CIFAR10); then \
 	  S12_PROFILE=smoke $(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
 	    --timeout 600 $(LESSONS:.py=.ipynb); \
 	else \
@@ -105,11 +109,8 @@ bench: $(READY) ## measure how fast things are, on this machine
 # ---- using it --------------------------------------------------------------------------------------------------------
 
 train: $(READY) ## train the recipe `fast` on CIFAR-10, or `shapes` where it is not to be had; again goes on
-	@$(BIN)/s12 data; status=$$?; \
-	if [ $$status = 0 ]; then \
+	@if $(HAS_CIFAR10); then \
 	  $(BIN)/s12 fit --config recipes/fast.yaml --ckpt_path last; \
-	elif [ $$status != 2 ] || [ -e "$${S12_DATA_DIR:-data}/cifar10.npz" ]; then \
-	  exit $$status; \
 	else \
 	  echo "CIFAR-10 is not to be had here: training on Shapes, the drawn pictures, instead. The accuracy will not be CIFAR-10's."; \
 	  $(BIN)/s12 fit --config recipes/shapes.yaml --ckpt_path last; \

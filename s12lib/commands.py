@@ -105,8 +105,7 @@ def pack(options: Namespace) -> None:
     if test is not None:
         measured = {key: card[key] for key in ("test_accuracy", "test_accuracy_tta")}
         look = runs.note_look(run, measured, card["packed_from"])
-        plain, tta = measured.values()
-        print(f"On the test set of {card['dataset']}: {plain:.2%}, with flip TTA {tta:.2%}; noted in {look}.")
+        print(f"{runs.accuracies(card['dataset'], measured)}; noted in {look}.")
     print(f"Wrote {options.out} and its card {options.out.with_suffix('.json')}.")
 
 

@@ -217,8 +217,7 @@ class RecipeCLI(LightningCLI):
         if self.trainer.is_global_zero:
             weights = weights_sha256(network_weights(self.checkpoint))
             path = results.record(self.checkpoint["run"], metrics, weights)
-            plain, tta = (f"{metrics[name]:.2%}" for name in ("test_accuracy", "test_accuracy_tta"))
-            print(f"On the test set of {self.datamodule.name}: {plain}, with flip TTA {tta}; written to {path}.")
+            print(f"{results.accuracies(self.datamodule.name, metrics)}; written to {path}.")
 
 
 def whole_seed(seed: int | bool) -> int:

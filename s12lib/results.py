@@ -50,6 +50,12 @@ def note_look(run: dict[str, Any], metrics: dict[str, float], weights: str, fold
     return record(run, {key: known[key] for key in known.keys() - run.keys() - {"looks"}}, weights, folder)
 
 
+def accuracies(dataset: str, metrics: dict[str, float]) -> str:
+    """What a look at a test set has found, with and without flip TTA, as people read it."""
+    plain, tta = metrics["test_accuracy"], metrics["test_accuracy_tta"]
+    return f"On the test set of {dataset}: {plain:.2%}, with flip TTA {tta:.2%}"
+
+
 def path_of(run: dict[str, Any], weights: str, folder: Path) -> Path:
     """Where a run's result lies."""
     return folder / f"{run['recipe']}-seed{run['seed']}-{weights[:8]}.json"
@@ -108,9 +114,14 @@ def table(folder: Path = Path("results")) -> str:
     )
 
 
+def markers(part: str) -> tuple[str, str]:
+    """What stands before and after a part in a page."""
+    return f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
+
+
 def fill(text: str, content: str, part: str = "results") -> str:
     """The text with what stands between the two markers of a part replaced. Raises ResultsError without markers."""
-    begin, end = f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
+    begin, end = markers(part)
     if text.count(begin) != 1 or text.count(end) != 1:
         raise ResultsError(f"the text has no single pair of markers {begin} and {end}.")
     before, rest = text.split(begin)
@@ -130,7 +141,7 @@ def write(folder: Path = Path("results"), root: Path = Path()) -> list[Path]:
     for target, part in TARGETS:
         path = root / target
         text = path.read_text("utf-8") if path.exists() else ""
-        if f"<!-- {part}:begin -->" in text and text != (new := fill(text, found[part], part)):
+        if markers(part)[0] in text and text != (new := fill(text, found[part], part)):
             path.write_text(new, "utf-8")
             changed.append(path)
     return changed
