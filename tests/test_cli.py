@@ -151,7 +151,7 @@ def test_a_smoke_run_is_trained_validated_tested_and_recorded(capsys):
     assert result.keys() >= {"recipe", "recipe_hash", "epochs_trained", "train_fingerprint", "test_fingerprint"}
     assert result.keys() >= {"precision", "commit"}
     assert result["hardware"]
-    assert result["train_seconds"] > 0
+    assert result["train_seconds"] >= 0  # to a tenth, which a quick machine may not need
     main(["results"])
     assert "Looks at a test set to measure a run: 2" in capsys.readouterr().out
 
