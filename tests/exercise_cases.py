@@ -21,6 +21,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ),
         ("return pixels.mean(dim=(0, 1, 2)),", "return", "Return two things"),
         ("return pixels", "return pixels[:1]", "means are off"),
+        ("images.float()", "images[:1000].float()", "means are off"),
         ("dim=(0, 1, 2)", "dim=(0, 1, 2), keepdim=True", "empty axes are left over"),
         ("pixels.std(dim=(0, 1, 2))", "pixels.std(dim=(0, 1, 2)).numpy()", "yours is a NumPy array"),
     ],

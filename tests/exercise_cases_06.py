@@ -24,6 +24,11 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("    return inside", "    inside", "Is the return missing"),
         ("    inside = (maps", "    maps /= maps.amax()\n    inside = (maps", "changes its input in place"),
         ("(total > 0, 1)", "(total > 0, 1) ** 0.5", "The shares are not right"),
+        (
+            "inside = (maps * masks).sum(dim=(1, 2))",
+            "inside = torch.stack([heat[mask].mean() * mask.sum() for heat, mask in zip(maps, masks)])",
+            "A mask without a single pixel holds no heat",
+        ),
     ],
     "hits": [
         ("rows, columns]", "columns, rows]", "Row and column are still swapped"),

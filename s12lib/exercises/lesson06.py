@@ -46,6 +46,13 @@ def _judge_energy(answer: Any) -> None:
                 "A map of zeros has nothing on the object: its share is 0.",
                 "0 divided by 0 is nan. total.where(total > 0, 1) puts a 1 where the total is 0.",
             )
+        masks[-1] = False
+        result = tensor(call(answer, maps, masks), shape[:1], "the shares")
+        if not close(result, energy_on_object(maps, masks)):
+            raise Mistake(
+                "A mask without a single pixel holds no heat: its share is 0.",
+                "A mean over no pixels is nan. A sum over them is 0.",
+            )
 
 
 def _diagnose_energy(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tensor) -> None:
