@@ -82,9 +82,14 @@ class CSVLog(Logger):
             writer.writerows(self.rows[step] for step in sorted(self.rows))
 
 
+OF_AN_ATTEMPT = ("hardware", "precision", "versions", "commit")
+"""Facts in which the attempts of one run may differ: it may go on elsewhere, or after an update."""
+
+
 class RunRecord(Callback):
     """Counts a run's seconds and images over all its attempts, and puts them with ``facts`` into every checkpoint.
 
+    ``facts`` are the last attempt's; where an earlier one ran on another machine or code, ``earlier_attempts`` says so.
     The state of torch's random generator goes along: the course's own network draws nothing from it while it trains.
     """
 
@@ -92,6 +97,8 @@ class RunRecord(Callback):
         self.facts, self.csv = facts, log
         self.seconds, self.images, self.start, self.paused = 0.0, 0, 0.0, 0.0
         self.random_state: torch.Tensor | None = None  # of a resumed run's last checkpoint, for a network with dropout
+        self.attempt = {key: facts[key] for key in OF_AN_ATTEMPT if key in facts}
+        self.earlier: list[dict[str, Any]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.csv.resume_at(trainer.global_step)
@@ -118,11 +125,14 @@ class RunRecord(Callback):
         pl_module.log_dict({"images_per_second": images / seconds, "seconds": self.seconds})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "images": self.images, "random_state": torch.get_rng_state()}
+        attempts = [*self.earlier, self.attempt]
+        state = {"seconds": self.seconds, "images": self.images, "attempts": attempts}
+        return state | {"random_state": torch.get_rng_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seconds, self.images = state_dict["seconds"], state_dict["images"]
         self.random_state = state_dict.get("random_state")
+        self.earlier = [attempt for attempt in state_dict.get("attempts", []) if attempt != self.attempt]
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -130,7 +140,7 @@ class RunRecord(Callback):
         speed = round(self.images / self.seconds, 1) if self.seconds else None
         finished = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         times = {"epochs_trained": finished, "train_seconds": round(self.seconds, 1), "images_per_second": speed}
-        checkpoint["run"] = self.facts | times
+        checkpoint["run"] = self.facts | times | ({"earlier_attempts": self.earlier} if self.earlier else {})
 
 
 class StopWhenDiverged(Callback):

@@ -254,7 +254,7 @@ def test_a_checkpoint_says_how_its_run_went_over_all_attempts(
     tiny_network, shapes, shapes_splits, quiet_trainer, tmp_path, monkeypatch
 ):
     clock_of_ten_seconds(monkeypatch)
-    facts = {"recipe": "tiny", "seed": 0}
+    facts = {"recipe": "tiny", "seed": 0, "hardware": "abacus", "commit": "c0ffee"}
     log = CSVLog(tmp_path)
     trainer = trainer_of(quiet_trainer, tmp_path, RunRecord(dict(facts), log), log=log, max_epochs=2)
     trainer.fit(Classifier(tiny_network, lr=0.1), datamodule=shapes())
@@ -270,13 +270,17 @@ def test_a_checkpoint_says_how_its_run_went_over_all_attempts(
     trainer.save_checkpoint(tmp_path / "after.ckpt")
     assert read_checkpoint(tmp_path / "after.ckpt")["run"] == expected
 
-    log = CSVLog(tmp_path)
-    trainer = trainer_of(quiet_trainer, tmp_path, RunRecord(dict(facts), log), log=log, max_epochs=3)
-    trainer.fit(Classifier(tiny_network, lr=0.1), datamodule=shapes(), ckpt_path=str(tmp_path / "last.ckpt"))
-    run = read_checkpoint(tmp_path / "last.ckpt")["run"]
-    assert (run["epochs_trained"], run["train_seconds"], run["images_per_second"]) == (3, 60, 4.8)
+    for epochs, hardware in ((3, "abacus"), (4, "slide rule"), (5, "slide rule")):
+        log = CSVLog(tmp_path)
+        record = RunRecord(facts | {"hardware": hardware}, log)
+        trainer = trainer_of(quiet_trainer, tmp_path, record, log=log, max_epochs=epochs)
+        trainer.fit(Classifier(tiny_network, lr=0.1), datamodule=shapes(), ckpt_path=str(tmp_path / "last.ckpt"))
+        run = read_checkpoint(tmp_path / "last.ckpt")["run"]
+        assert (run["epochs_trained"], run["train_seconds"], run["images_per_second"]) == (epochs, 20 * epochs, 4.8)
+        elsewhere = [{"hardware": "abacus", "commit": "c0ffee"}] if hardware == "slide rule" else None
+        assert (run["hardware"], run.get("earlier_attempts")) == (hardware, elsewhere)
     seconds = [(int(row["step"]), float(row["seconds"])) for row in rows_of(tmp_path / "metrics.csv") if row["seconds"]]
-    assert seconds == [(STEPS - 1, 20), (2 * STEPS - 1, 40), (3 * STEPS - 1, 60)]
+    assert seconds == [(epochs * STEPS - 1, 20 * epochs) for epochs in range(1, 6)]
 
 
 def test_the_log_of_a_run_has_every_metric_in_rows_that_a_resume_keeps(tiny_network, shapes, quiet_trainer, tmp_path):
