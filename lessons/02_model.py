@@ -182,6 +182,8 @@ check("conv_bn_parameters", conv_bn_parameters)
 #     return kernel_size**2 * in_channels * out_channels + 2 * out_channels
 # ```
 #
+# (Our recipes hold BatchNorm's weights at 1 and train its biases only. They count as parameters all the same.)
+#
 # </details>
 
 # %% [markdown]
@@ -322,7 +324,8 @@ viz.show(viz.shape_walk(walk, title, where))
 # %% [markdown]
 # There is a rhythm in it: each halving of the size goes with a doubling of the channels. A map has a quarter of the
 # places then, and twice the channels. And the last step, `MaxPool2d(4)`, takes from each of the 512 maps a single
-# number, its largest. The network asks *is it there?* and forgets *where*.
+# number, its largest. The network asks *is it there?* and forgets *where*. What comes out of the head are the
+# **logits**: one number for each class, of any size. The class with the largest is the answer.
 #
 # The package's network in full, as torchsummary sees it. Take three convolutions of your choice, each with its
 # BatchNorm, and check them with your formula.

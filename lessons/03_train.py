@@ -214,8 +214,9 @@ print("the same, bit for bit:", all(torch.equal(a, b) for a, b in pairs))
 #
 # `s12lib.Classifier` is this module grown up: a schedule, averaged weights, metrics, and a few levers from Page's
 # posts, each of them a field that can be switched off. (`bias_lr_multiplier` lets BatchNorm's biases learn faster,
-# and `whiten` starts the first convolution from filters whose outputs are uncorrelated and equally strong. What each
-# is worth is asked in the [results](../book/results.md), by switching it off.) From here on, that is what you train.
+# and `whiten` starts the first convolution from random mixtures of filters with uncorrelated, equalised outputs. What
+# each is worth is asked in the [results](../book/results.md), by switching it off.) From here on, that is what you
+# train.
 
 # %% [markdown]
 # ## 3. The learning rate
@@ -523,8 +524,8 @@ print(f"validation accuracy {last['validation_accuracy']:.1%}, with flip TTA {la
 # %% [markdown]
 # The loss is that of each batch, so it trembles; judge it by its trend. The two accuracies are not measured on the same
 # network: on the training pictures it is that of the weights as they changed through the epoch, on the validation
-# pictures that of their average. That is why validation may lie far below at first: after 75 steps a fifth of the
-# average ($0.98^{75}$) is still what it was at the start. So a short run needs a small decay. BatchNorm's running
+# pictures that of their average. That is why validation may lie far below at first: after 75 steps a quarter of the
+# average ($0.98^{70}$) is still what it was at the start. So a short run needs a small decay. BatchNorm's running
 # statistics are averaged along; averaged weights with the statistics of others are a broken network.
 #
 # **TTA**, test-time augmentation, shows the network each picture and its mirror image, and averages the logits. It

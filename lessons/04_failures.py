@@ -570,8 +570,8 @@ print(f"area under the curve: {risk.mean():.2%}, cross-fitted {risk_coverage(cro
 # Last, the layers. The first convolution has 64 kernels of 3 × 3 pixels, small enough to be looked at as pictures.
 #
 # **Predict first.** In textbooks such kernels are edges and blobs of colour. What will these look like? (The recipe
-# *whitens* the first layer: it starts from filters that make whatever varies in a 3 × 3 patch uncorrelated, and
-# equally strong.)
+# *whitens* the first layer: it starts from random mixtures of filters whose outputs are uncorrelated, and nearer
+# in strength.)
 
 # %% tags=["nbval-check-output"]
 from s12lib import normalize

@@ -533,7 +533,7 @@ for name, value in likeness.items():
 # - **CAM computed on a 1 × 1 map**, behind the last pool: one solid colour.
 # - **Each map stretched to fill the scale.** A class that nothing speaks for gets a hot map.
 # - **An upload normalised by its own mean and standard deviation.** The network sees another picture than you, and a
-#   plain-coloured one divides by zero.
+#   plain grey one divides by zero.
 # - **Blue and red exchanged**, since OpenCV reads BGR: the heatmap explains a picture that nobody has seen.
 # - **The model left in training mode.** Then a picture's heatmap depends on its neighbours in the batch.
 # - **Python's built-in `eval()` called on a layer's name**, as in `eval("network." + name)`. If the name comes from a

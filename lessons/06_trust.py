@@ -332,8 +332,8 @@ for layer, score in coarse_mask_scores(masks).items():
 
 # %% [markdown]
 # Neither the coarsest layer is best, nor the finest. "The mask" is a map that *knows* where the object is, and has
-# only as many places as the layer to tell it. With 4 × 4 places each is 8 pixels wide, the objects are hardly
-# larger, and the blur that makes 32 × 32 pixels out of it spills over. Even the truth, told in sixteen numbers,
+# only as many places as the layer to tell it. With 4 × 4 places each is 8 pixels wide, an object about 15,
+# and the blur that makes 32 × 32 pixels out of it spills over. Even the truth, told in sixteen numbers,
 # points right in fewer than nine cases of ten. Do not expect it of Grad-CAM at layer3, whatever the network knows.
 #
 # From layer3 to layer2 both gain. "The mask" is no upper bound: at layer3 HiRes-CAM lies above it, with its heat on few
@@ -353,7 +353,7 @@ print("\n".join(table_lines(blank, "energy")))
 print(f"\n{count} test pictures of Shapes, per cent")
 
 # %% [markdown]
-# Look for the largest number, here and in the table before. It belongs to Eigen-CAM at `prep`, on a network with
+# Look for the largest energy of any method, here and before. It belongs to Eigen-CAM at `prep`, on a network with
 # *random weights*, which has never seen a picture.
 #
 # HiRes-CAM at layer2 and Grad-CAM at layer3 lie far above their own untrained twins. Eigen-CAM's twin wins at `prep`
@@ -637,7 +637,7 @@ for k, (measure, sign) in enumerate({"deletion": -1, "insertion": 1, "ROAD": 1}.
 # without a network. Whatever lead a method has, it is the lead over *that* which counts.
 #
 # Look at the figure's left end, too. Of HiRes-CAM's order the first eighth costs the most; further on it falls
-# behind, for where its map is 0 the order is drawn by lot. The measures judge *all* of a ranking.
+# behind: what it ranks next matters less. The measures judge *all* of a ranking.
 #
 # And the order of methods is not the one of section 3. Do not conclude too much: the question has changed, but so have
 # the pictures and the network. To separate them, run this section on Shapes.

@@ -792,7 +792,7 @@ except CourseError as error:
 # - **`torch.load(..., weights_only=False)`** on a file from the web. You have seen what that is.
 # - **A phone's photograph lying on its side**: Pillow ignores EXIF unless asked.
 # - **BGR into RGB transforms**, and **an upload normalised by its own mean and standard deviation**. You have measured
-#   what they cost; an upload of one colour even divides by zero.
+#   what they cost; a plain grey upload even divides by zero.
 # - **The model left in training mode in the app.** Then BatchNorm takes its statistics from the upload itself.
 # - **The model reloaded at each request.**
 # - **A module-global shared by all visitors**: one of them gets the other's heatmap.

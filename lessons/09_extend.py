@@ -423,9 +423,10 @@ print("your rule would hold out for the test:", held_out(everything, 0.2).sum().
 
 # %% [markdown]
 # `Pictures` is the package's datamodule for folders. Recipes can name it, so all that you know works: `s12 fit`, the
-# log, the checkpoints, the table. The recipe below takes over what ours do. One field of it is wrong for letters.
+# log, the checkpoints, the table. The recipe below takes over what our `shapes` does. One field of it is wrong for
+# letters.
 #
-# (Three had to change already: 606 pictures in batches of 512 would be one step an epoch; smaller batches want a
+# (Three had to change already: 606 pictures in batches of 128 would be four steps an epoch; smaller batches want a
 # smaller `lr`; and after the 54 steps of this run an average with decay 0.99 would be more than half what it was at the
 # start.)
 #

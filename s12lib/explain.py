@@ -83,7 +83,7 @@ def closed_form_gradcam(model: nn.Module, images_uint8: Images, targets: Targets
 
 
 def class_maps(model: nn.Module, images_uint8: Images) -> torch.Tensor:
-    """What each place of layer3's output A adds to each class: s/16 · Σ_k W_ck · A_k, ``(N, 10, 4, 4)`` float32.
+    """The head applied at each place of layer3's output A: s/16 · Σ_k W_ck · A_k, ``(N, 10, 4, 4)`` float32.
 
     The head takes each channel's maximum over the 4×4 places: logit_c = s · Σ_k W_ck · max A_k. Its gradient is
     s · W_ck at the place of the maximum and 0 elsewhere, s/16 · W_ck on average: Grad-CAM's weights, known without a

@@ -22,6 +22,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("return pixels.mean(dim=(0, 1, 2)),", "return", "Return two things"),
         ("return pixels", "return pixels[:1]", "means are off"),
         ("images.float()", "images[:1000].float()", "means are off"),
+        ("pixels.std(dim=(0, 1, 2))", "pixels.std(dim=0).mean((0, 1))", "the standard deviations are not"),
         ("dim=(0, 1, 2)", "dim=(0, 1, 2), keepdim=True", "empty axes are left over"),
         ("pixels.std(dim=(0, 1, 2))", "pixels.std(dim=(0, 1, 2)).numpy()", "yours is a NumPy array"),
     ],
@@ -205,6 +206,11 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "x += F.relu(self.bn2(self.conv2(h)))\n        return x",
             "changes its input in place",
         ),
+        (
+            "return x + F.relu(self.bn2(self.conv2(h)))",
+            "h = F.relu(self.bn2(self.conv2(h)))\n        h += x\n        return h",
+            "writes over numbers that its gradient still needs",
+        ),
         ("super().__init__()", "super().__init__(); torch.manual_seed(0)", "seeds torch's random generator"),
         ("return x + F.relu", "return x.detach() + F.relu", "does not reach the input by both ways"),
         (
@@ -223,6 +229,15 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ),
         ("(kernel_size - 1) * jump", "kernel_size * jump", "adds two pixels"),
         ("in layers:", "in layers[::-1]:", "from the last layer to the first"),
+        (
+            None,
+            "def receptive_field(layers):\n"
+            "    size = 1\n"
+            "    for kernel_size, stride in layers:\n"
+            "        size = (size - 1) * stride + kernel_size\n"
+            "    return size",
+            "formula and direction do not fit each other",
+        ),
         ("return size", "return float(size)", "whole number of pixels"),
         ("(kernel_size - 1) * jump", "(kernel_size - 1)", "You leave the strides out"),
         ("jump *= stride", "jump += stride", "it should be"),

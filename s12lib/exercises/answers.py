@@ -27,7 +27,7 @@ def call(answer: Callable[..., Any], *inputs: Any) -> Any:
     result = answer(*given)
     if not all(_same(*pair) for pair in zip(given, inputs, strict=True)):
         raise Mistake(
-            "Your answer changes its input in place, so whoever hands you a picture loses it.",
+            "Your answer changes its input in place, so whoever hands it to you loses it.",
             "Look for +=, -=, *=, /=, an assignment to a part of the input, or a method that ends in an underscore.",
         )
     return result
@@ -52,7 +52,7 @@ def tensor(result: Any, shape: tuple[int, ...], what: str = "the result") -> tor
     if not isinstance(present(result, what), torch.Tensor):
         raise Mistake(f"Make {what} a torch tensor; yours is {kind_of(result)}.", "torch.as_tensor(...) makes one.")
     if result.shape != shape:
-        raise Mistake(f"The shape of {what} should be {shape}, but yours is {tuple(result.shape)}.")
+        raise Mistake(f"The shape of {what} should be {tuple(shape)}, but yours is {tuple(result.shape)}.")
     return result.detach()
 
 

@@ -86,8 +86,8 @@ def _wrong_fields(layers: list[tuple[int, int]]) -> list[tuple[int, str, str]]:
         (whole, "A 3×3 kernel adds two pixels, one on each side, not three.", "kernel_size - 1"),
         (
             backwards,
-            "You walk from the last layer to the first with a formula that goes forwards.",
-            "Begin at the input.",
+            "That is the field from the last layer to the first: formula and direction do not fit each other.",
+            "size += (kernel_size - 1) * jump goes from the input on, (size - 1) * stride + kernel_size back to it.",
         ),
     ]
 

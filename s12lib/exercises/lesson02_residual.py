@@ -197,7 +197,15 @@ def _look_at_gradient(
     output = block(x)
     if not output.requires_grad:
         raise Mistake("No gradient flows through your block, so it could not learn.", "Leave out no_grad and detach.")
-    (found,) = torch.autograd.grad(output.square().sum(), x)
+    try:
+        (found,) = torch.autograd.grad(output.square().sum(), x)
+    except RuntimeError as error:
+        if "inplace" not in str(error):
+            raise
+        raise Mistake(
+            "Your block writes over numbers that its gradient still needs, so it could not learn.",
+            "No h += x: that changes h itself. x + h makes a new tensor.",
+        ) from error
     for order in _orders(convs, norms, training=False):
         (wanted,) = torch.autograd.grad(_right(x, *order).square().sum(), x)
         if close(found, wanted, 1e-3):

@@ -24,7 +24,13 @@ def _judge_confusion(answer: Any) -> None:
         preds = torch.where(torch.rand(300, generator=generator) < 0.5, labels, preds)
         preds[preds == 1] = 4  # and nobody says class 1
         right = confusion_matrix(labels, preds, num_classes)
-        result = tensor(call(answer, labels, preds, num_classes), (num_classes, num_classes), "the matrix")
+        given = call(answer, labels, preds, num_classes)
+        if isinstance(given, torch.Tensor) and given.ndim == 2 and len(given) < num_classes:
+            raise Mistake(
+                "Rows or columns are missing: a class that never occurs keeps its own, which are empty.",
+                "Class k has row k and column k. unique() only knows the classes that occur.",
+            )
+        result = tensor(given, (num_classes, num_classes), "the matrix")
         _diagnose_confusion(result, right)
         if result.dtype != torch.int64:
             raise Mistake(
@@ -223,7 +229,7 @@ def _diagnose_temperature(result: float, wanted: float) -> None:
         return
     if not math.isfinite(result):
         raise Mistake(f"Yours is {result}, which is no temperature.", "Print the losses, and the T of the smallest.")
-    told = f"Here it should be {wanted:.2f}, and yours is {result:.2f}."
+    told = f"Here it should be {wanted:.3g}, and yours is {result:.3g}."
     if near(1 / wanted):
         raise Mistake(f"Yours is 1/T. The logits are divided by the temperature. {told}", "logits / t")
     if abs(result - torch.tensor(wanted).log().item()) < 0.02:
@@ -232,7 +238,7 @@ def _diagnose_temperature(result: float, wanted: float) -> None:
         raise Mistake(f"A temperature is above 0; at or below it the order of the classes is lost. {told}")
     if abs(result - 1) < 1e-3:
         raise Mistake(f"You return 1, which changes nothing. {told}", "Try many, and keep the one with the least loss.")
-    if result < wanted / 2 or result > wanted * 2:
+    if result < 0.8 * wanted or result > 2 * wanted:
         raise Mistake(
             f"{told} Do you search far enough, on both sides of 1, and for the smallest loss?",
             "torch.logspace(-1.5, 1.5, 601) goes from 0.03 to 32.",

@@ -169,7 +169,7 @@ FILTERS = {
     WEIGHING + "  ": _pillow(Image.Resampling.LANCZOS),
 }
 COLOURS = {"": [0, 1, 2], "Blue still comes first. OpenCV reads BGR, and the network has learned RGB.": [2, 1, 0]}
-OWN = "You still normalise the picture by itself, so a dark one and a bright one look alike, and a plain one is nan."
+OWN = "You still normalise the picture by itself, so dark ones and bright ones look alike, and plain grey is nan."
 SCALINGS = {
     "": lambda x: (x / 255 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None],
     OWN: lambda x: (x - x.mean()) / x.std(),

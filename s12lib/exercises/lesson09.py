@@ -39,7 +39,7 @@ def _judge_difference(answer: Any) -> None:
         _diagnose_error(error, mine, theirs)
 
 
-PAIRED = "zip takes the runs in pairs, and drops those left over. The seeds of the two recipes are no pairs."
+PAIRED = "zip takes the runs in pairs, and drops those left over. These are any two lists: they need not share seeds."
 
 
 def _near(a: float, b: float) -> bool:
