@@ -69,7 +69,7 @@ class Visit:
         self.page.emulate_media(color_scheme=scheme)
         self.page.set_viewport_size({"width": width, "height": 800})
         self.page.wait_for_function(f"document.documentElement.dataset.theme == '{scheme}' && innerWidth == {width}")
-        self.page.wait_for_timeout(400)  # the theme fades from one to the other
+        self.page.evaluate(FADED)
 
     def note(self, route) -> None:
         if urlparse(route.request.url).netloc == urlparse(self.address).netloc:
@@ -78,6 +78,12 @@ class Visit:
             self.elsewhere.append(route.request.url)
             route.abort()
 
+
+# One theme fades into the other, and what inherits a colour follows, however long that takes.
+FADED = """async () => {
+    const fading = () => document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished);
+    for (let some = fading(); some.length; some = fading()) await Promise.allSettled(some);
+}"""
 
 # What is drawn beyond the screen's right edge and is not inside a box that scrolls.
 TOO_WIDE = """() => {
