@@ -28,6 +28,7 @@ LEVERS: dict[str, tuple[str, Any]] = {
     "logit-scale": ("model.logit_scale", 0.125),
     "alternating-flip": ("data.flip", "random"),
     "flip": ("data.flip", "none"),
+    "wide-crop": ("data.crop", 2),
     "crop": ("data.crop", 0),
     "cutout": ("data.cutout", 0),
 }
@@ -111,7 +112,9 @@ def table(folder: Path = FOLDER) -> str:
             caption = (
                 f"`{recipe}`{f' with `{fields}`' if fields else ''}, {epochs} epochs of {seen:,} images of {dataset}"
             )
-            caption += f", judged on {judges:,} others; {hardware}."
+            caption += f", judged on {judges:,} others; {hardware}. "
+            as_it_is = (f"{100 * run['validation']['accuracy']:.2f}" for _, run in sorted(runs[AS_IT_IS].items()))
+            caption += f"The recipe as it is, seed by seed: {', '.join(as_it_is)}."
             parts.append("\n".join([caption, "", *HEAD, *rows]))
     return "\n\n".join(parts)
 
@@ -128,7 +131,7 @@ def row(off: str, base: dict[int, dict], without: dict[int, dict]) -> str:
     def worth(key: str) -> str:
         differences = [a - b for a, b in zip(scores(base, key), scores(without, key), strict=True)]
         sd = f" ± {statistics.stdev(differences):.2f}" if len(seeds) > 1 else ""
-        return f"{statistics.mean(differences):+.2f}{sd}"
+        return f"{round(statistics.mean(differences), 2) + 0.0:+.2f}{sd}"  # and not -0.00
 
     field, value = LEVERS[off]
     values = f"`{field}`: {field_of(base[seeds[0]]['config'], field)}, {value}"
