@@ -62,6 +62,7 @@ class Visit:
 
     def go(self, page: str) -> None:
         self.page.goto(f"{self.address}/{page}", wait_until="networkidle")
+        self.page.add_style_tag(content="* { transition: none !important }")  # else one theme fades into the other
         self.page.evaluate("window.MathJax?.startup?.promise")
 
     def show(self, scheme: str, width: int) -> None:
@@ -69,7 +70,6 @@ class Visit:
         self.page.emulate_media(color_scheme=scheme)
         self.page.set_viewport_size({"width": width, "height": 800})
         self.page.wait_for_function(f"document.documentElement.dataset.theme == '{scheme}' && innerWidth == {width}")
-        self.page.evaluate(FADED)
 
     def note(self, route) -> None:
         if urlparse(route.request.url).netloc == urlparse(self.address).netloc:
@@ -78,12 +78,6 @@ class Visit:
             self.elsewhere.append(route.request.url)
             route.abort()
 
-
-# One theme fades into the other, and what inherits a colour follows, however long that takes.
-FADED = """async () => {
-    const fading = () => document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished);
-    for (let some = fading(); some.length; some = fading()) await Promise.allSettled(some);
-}"""
 
 # What is drawn beyond the screen's right edge and is not inside a box that scrolls.
 TOO_WIDE = """() => {
