@@ -100,23 +100,28 @@ def table(folder: Path = FOLDER) -> str:
         try:
             run = json.loads(path.read_text())
             seen, judges = run["images"]["train"], run["images"]["validation"]
-            kind = run["recipe"], run["epochs"], seen, judges, " ".join(run["fields"]), run["hardware"]
+            machine = f"{run['hardware']}, {run['precision']}"
+            kind = run["recipe"], run["dataset"], run["epochs"], seen, judges, " ".join(run["fields"]), machine
             groups[kind][run["without"]][run["seed"]] = run
         except (ValueError, KeyError, TypeError) as error:
             raise ResultsError(f"{path} cannot be read as a lever's run ({error}).") from error
     parts = []
-    for (recipe, epochs, seen, judges, fields, hardware), runs in groups.items():
-        rows = [row(off, runs[AS_IT_IS], runs[off]) for off in LEVERS if runs[AS_IT_IS].keys() & runs[off].keys()]
+    for (recipe, dataset, epochs, seen, judges, fields, machine), runs in groups.items():
+        as_it_is = runs[AS_IT_IS]
+        rows = [row(off, as_it_is, runs[off]) for off in LEVERS if as_it_is.keys() & runs[off].keys()]
         if rows:
-            dataset = next(iter(runs[AS_IT_IS].values()))["dataset"]
             caption = (
-                f"`{recipe}`{f' with `{fields}`' if fields else ''}, {epochs} epochs of {seen:,} images of {dataset}"
+                f"`{recipe}`{f' with `{fields}`' if fields else ''}, {epochs} epochs of {seen:,} images of {dataset}, "
+                f"judged on {judges:,} others; {machine}. The recipe as it is, seed by seed: "
+                f"{', '.join(f'{score:.2f}' for score in scores(as_it_is, sorted(as_it_is)))}."
             )
-            caption += f", judged on {judges:,} others; {hardware}. "
-            as_it_is = (f"{100 * run['validation']['accuracy']:.2f}" for _, run in sorted(runs[AS_IT_IS].items()))
-            caption += f"The recipe as it is, seed by seed: {', '.join(as_it_is)}."
             parts.append("\n".join([caption, "", *HEAD, *rows]))
     return "\n\n".join(parts)
+
+
+def scores(runs: dict[int, dict], seeds: Sequence[int], key: str = "accuracy") -> list[float]:
+    """The validation accuracies of these seeds' runs, in percent."""
+    return [100 * runs[seed]["validation"][key] for seed in seeds]
 
 
 def row(off: str, base: dict[int, dict], without: dict[int, dict]) -> str:
@@ -125,17 +130,15 @@ def row(off: str, base: dict[int, dict], without: dict[int, dict]) -> str:
     for seed in seeds:
         refuse_other_differences(off, base[seed]["config"], without[seed]["config"])
 
-    def scores(runs: dict[int, dict], key: str) -> list[float]:
-        return [100 * runs[seed]["validation"][key] for seed in seeds]
-
     def worth(key: str) -> str:
-        differences = [a - b for a, b in zip(scores(base, key), scores(without, key), strict=True)]
+        pairs = zip(scores(base, seeds, key), scores(without, seeds, key), strict=True)
+        differences = [one - other for one, other in pairs]
         sd = f" ± {statistics.stdev(differences):.2f}" if len(seeds) > 1 else ""
         return f"{round(statistics.mean(differences), 2) + 0.0:+.2f}{sd}"  # and not -0.00
 
     field, value = LEVERS[off]
     values = f"`{field}`: {field_of(base[seeds[0]]['config'], field)}, {value}"
-    means = (f"{statistics.mean(scores(runs, 'accuracy')):.2f}" for runs in (base, without))
+    means = (f"{statistics.mean(scores(runs, seeds)):.2f}" for runs in (base, without))
     cells = (off, values, str(len(seeds)), *means, worth("accuracy"), worth("accuracy_tta"))
     return f"| {' | '.join(cells)} |"
 

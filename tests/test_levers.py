@@ -15,7 +15,7 @@ def write_run(folder, without, seed, accuracy, **changes):
     run = {
         "recipe": "fast", "epochs": 6, "hardware": "abacus", "dataset": "CIFAR-10", "seed": seed, "without": without,
         "config": config, "validation": {"accuracy": accuracy, "accuracy_tta": accuracy + 0.01},
-        "images": {"train": 45_000, "validation": 5000}, "fields": [],
+        "images": {"train": 45_000, "validation": 5000}, "fields": [], "precision": "32-true",
     }  # fmt: skip
     folder.mkdir(exist_ok=True)
     (folder / f"{without}-{seed}-{len(list(folder.iterdir()))}.json").write_text(json.dumps(run | changes))
@@ -37,15 +37,16 @@ def test_a_seed_that_only_one_side_has_is_left_out(tmp_path):
     assert "| 1 | 93.00 | 92.00 | +1.00 | +1.00 |" in levers.table(tmp_path)
 
 
-def test_runs_of_other_length_size_recipe_or_machine_are_not_paired(tmp_path):
+def test_runs_of_other_length_size_recipe_dataset_or_machine_are_not_paired(tmp_path):
     write_run(tmp_path, "none", 0, 0.93)
-    fewer = {"images": {"train": 10_000, "validation": 5000}}
     for change in (
         {"epochs": 7},
         {"recipe": "page24"},
+        {"dataset": "Shapes"},
         {"hardware": "slide rule"},
+        {"precision": "bf16-mixed"},
         {"fields": ["--model.lr=2"]},
-        fewer,
+        {"images": {"train": 10_000, "validation": 5000}},
     ):
         write_run(tmp_path, "ema", 0, 0.92, **change)
     assert levers.table(tmp_path) == ""

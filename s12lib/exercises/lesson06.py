@@ -39,20 +39,22 @@ def _judge_energy(answer: Any) -> None:
         if not close(result, wanted):
             _diagnose_energy(result, maps, masks)
             raise Mistake("The shares are not right.", "For each map: its sum on the object, divided by its whole sum.")
-        maps[0] = 0
-        result = tensor(call(answer, maps, masks), shape[:1], "the shares")
-        if not close(result, energy_on_object(maps, masks)):
-            raise Mistake(
+        for emptied, hint, more in (
+            (
+                maps[0],
                 "A map of zeros has nothing on the object: its share is 0.",
                 "0 divided by 0 is nan. total.where(total > 0, 1) puts a 1 where the total is 0.",
-            )
-        masks[-1] = False
-        result = tensor(call(answer, maps, masks), shape[:1], "the shares")
-        if not close(result, energy_on_object(maps, masks)):
-            raise Mistake(
+            ),
+            (
+                masks[-1],
                 "A mask without a single pixel holds no heat: its share is 0.",
                 "A mean over no pixels is nan. A sum over them is 0.",
-            )
+            ),
+        ):
+            emptied.fill_(0)
+            result = tensor(call(answer, maps, masks), shape[:1], "the shares")
+            if not close(result, energy_on_object(maps, masks)):
+                raise Mistake(hint, more)
 
 
 def _diagnose_energy(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tensor) -> None:
