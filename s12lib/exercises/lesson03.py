@@ -1,24 +1,12 @@
-"""The exercises of lesson 03: the loss, the schedule, the schedule in a run that had two bugs, and the averaging."""
+"""The exercises of lesson 03: the loss, and the averaging of the weights. Those on the schedule have a file."""
 
-import math
-from collections.abc import Iterable, Sized
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import OneCycleLR
 
-from s12lib.classifier import one_cycle
-from s12lib.exercises.answers import Mistake, call, close, number, tensor
+from s12lib.exercises.answers import Mistake, call, close, tensor
 from s12lib.exercises.judging import Exercise
-
-
-class Loader(Sized, Iterable[Any], Protocol):
-    """Batches, and how many."""
-
-
-# ---- the loss --------------------------------------------------------------------------------------------------------
 
 
 def smoothed_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
@@ -120,200 +108,6 @@ def _judge_loss_in_training(answer: Any) -> None:
         )
 
 
-# ---- the schedule ----------------------------------------------------------------------------------------------------
-
-
-def _schedules_gone_wrong(
-    epoch: float, epochs: float, warmup: float, final_epochs: float, final_lr: float
-) -> list[tuple[float, str, str]]:
-    top, flat = warmup * epochs, epochs - final_epochs
-    down = (epoch - top) / (flat - top)
-    wrong: list[tuple[Any, str, str]] = [
-        (
-            np.interp(epoch, [0, warmup, flat, epochs], [0, 1, final_lr, final_lr]),
-            "Your peak comes at epoch warmup. But warmup is a share of the epochs.",
-            "The peak lies at warmup * epochs.",
-        ),
-        (
-            np.interp(epoch, [0, top, epochs], [0, 1, final_lr]),
-            "Your line falls until the very last epoch. It should be flat for the final epochs.",
-            "It reaches final_lr at epochs - final_epochs.",
-        ),
-        (
-            np.interp(epoch, [0, top, flat, epochs], [0, 1, final_lr, 0]),
-            "In the final epochs yours goes on falling. There it stays at final_lr.",
-            "return final_lr",
-        ),
-        (
-            np.interp(epoch, [0, top, flat, epochs], [0, 1, 0, 0]),
-            "Yours falls to 0; it should stop at final_lr.",
-            "From 1 to final_lr.",
-        ),
-        (
-            np.interp(epoch, [0, top, flat, epochs], [final_lr, 1, final_lr, final_lr]),
-            "Yours starts at final_lr. It should start at 0.",
-            "epoch / top",
-        ),
-    ]
-    if epoch < top:
-        wrong.append((1.0, "Yours starts at its peak: the warm-up is missing.", "epoch / (warmup * epochs)"))
-    elif epoch < flat:
-        cosine = final_lr + (1 - final_lr) * (1 + math.cos(math.pi * down)) / 2
-        wrong.append((cosine, "Yours falls in a wave. Here the lines are straight.", "1 + (final_lr - 1) * share"))
-        wrong.append((1.0, "Yours stays at its peak. After the warm-up it falls.", "1 + (final_lr - 1) * share"))
-    return [(float(value), hint, more) for value, hint, more in wrong]
-
-
-def _judge_one_cycle(answer: Any) -> None:
-    for settings in ((11, 0.2, 2, 0.1), (24, 0.25, 3, 0.05), (5, 0.4, 0.5, 0.3)):
-        epochs, warmup, final_epochs, final_lr = settings
-        top, flat = warmup * epochs, epochs - final_epochs
-        for epoch in (0.3 * top, 0.8 * top, (top + flat) / 2, 0.1 * top + 0.9 * flat, flat + 0.6 * final_epochs):
-            where = f"epoch {epoch:g} of {epochs}"
-            result = number(call(answer, epoch, *settings), f"the rate at {where}")
-            right = one_cycle(epoch, *settings)
-            if abs(result - right) < 1e-6:
-                continue
-            for value, hint, more in _schedules_gone_wrong(epoch, *settings):
-                if abs(result - value) < 1e-6:
-                    raise Mistake(hint, more)
-            raise Mistake(
-                f"At {where}, with warmup {warmup}, {final_epochs} final epochs and final_lr {final_lr}, it should be "
-                f"{right:.3f}, but yours is {result:.3f}.",
-                "Three straight pieces: up to the peak, down to final_lr, and flat.",
-            )
-        for epoch in (0, top, flat, epochs):
-            given = call(answer, epoch, *settings)
-            if given is None or not abs(number(given, "the rate") - one_cycle(epoch, *settings)) < 1e-6:
-                raise Mistake(
-                    f"Your pieces are right, but not where they end: at epoch {epoch:g} of {epochs} yours is {given}.",
-                    "Go through your conditions with exactly this epoch: is it forgotten between < and >?",
-                )
-
-
-# ---- the schedule in a run -------------------------------------------------------------------------------------------
-
-PEAK = 0.4
-
-
-def run_schedule(
-    optimizer: torch.optim.Optimizer, train_loader: Loader, validation_loader: Loader, epochs: int
-) -> list[float]:
-    """Step the optimiser on every training batch under a one-cycle; returns each step's learning rate."""
-    schedule = OneCycleLR(optimizer, max_lr=PEAK, total_steps=epochs * len(train_loader))
-    rates = []
-    for _ in range(epochs):
-        for _ in train_loader:
-            optimizer.step()
-            rates.append(float(schedule.get_last_lr()[0]))
-            schedule.step()
-    return rates
-
-
-class WatchedSGD(torch.optim.SGD):
-    """SGD that writes down the learning rate of each step it takes."""
-
-    def __init__(self) -> None:
-        super().__init__([torch.nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
-        self.rates: list[float] = []
-
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        self.rates.append(float(self.param_groups[0]["lr"]))
-        super().step(closure)
-
-
-def one_cycle_rates(steps: int, total: int) -> list[float]:
-    """The learning rates of the first ``steps`` of a one-cycle over ``total``; it stays where it ends."""
-    optimizer = WatchedSGD()
-    schedule = OneCycleLR(optimizer, max_lr=PEAK, total_steps=total)
-    for k in range(steps):
-        optimizer.step()
-        if k < total - 1:
-            schedule.step()
-    return optimizer.rates
-
-
-def _agree(a: list[float], b: list[float]) -> bool:
-    return len(a) == len(b) and bool(np.allclose(a, b, rtol=1e-6, atol=1e-9))
-
-
-def _rates_gone_wrong(train: int, validation: int, epochs: int) -> list[tuple[list[float], str, str]]:
-    steps, by_epoch = epochs * train, [k for k in range(epochs) for _ in range(train)]
-    total = one_cycle_rates(steps, epochs * train)
-    return [
-        (
-            [one_cycle_rates(epochs, epochs * validation)[k] for k in by_epoch],
-            "Both bugs are still there: which loader does the total come from, and how often is the schedule stepped?",
-            "One schedule.step() for every optimizer.step(), and as many as there are training batches.",
-        ),
-        (
-            [total[k] for k in by_epoch],
-            "The total is right now, but the schedule is still stepped once an epoch, so it hardly begins.",
-            "Move schedule.step() into the inner loop, after optimizer.step().",
-        ),
-        (
-            [one_cycle_rates(epochs, epochs)[k] for k in by_epoch],
-            "A staircase: the schedule is stepped once an epoch, and its total counts epochs.",
-            "It should move with every batch.",
-        ),
-        (
-            one_cycle_rates(steps, epochs * validation),
-            "The total still comes from the validation set.",
-            "epochs * len(train_loader)",
-        ),
-        (
-            one_cycle_rates(steps, epochs * (train + validation)),
-            "The total counts the validation batches too, on which nothing is trained: the schedule never ends.",
-            "epochs * len(train_loader)",
-        ),
-    ]
-
-
-def _judge_run(answer: Any) -> None:
-    batch = torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.long)
-    for train, validation, epochs in ((7, 11, 4), (9, 3, 5)):
-        optimizer = WatchedSGD()
-        try:
-            result = answer(optimizer, [batch] * train, [batch] * validation, epochs)
-        except ValueError as error:
-            if "Tried to step" not in str(error):
-                raise
-            raise Mistake(
-                f"The schedule was stepped more often than it was told to expect, at batch {len(optimizer.rates)}.",
-                "total_steps is the number of training batches in the whole run: epochs * len(train_loader).",
-            ) from error
-        steps, right = epochs * train, one_cycle_rates(epochs * train, epochs * train)
-        if len(optimizer.rates) != steps:
-            raise Mistake(
-                f"In {epochs} epochs of {train} training batches, the optimiser should take {steps} steps; yours takes "
-                f"{len(optimizer.rates)}.",
-                "optimizer.step() once for every batch of train_loader, in every epoch.",
-            )
-        for wrong, hint, more in _rates_gone_wrong(train, validation, epochs):
-            if _agree(optimizer.rates, wrong):
-                raise Mistake(hint, more)
-        if _agree(optimizer.rates[:-1], right[1:]):
-            raise Mistake(
-                "The schedule moves on before the optimiser has taken its step, so that the first rate is skipped.",
-                "optimizer.step() first, then schedule.step().",
-            )
-        if not _agree(optimizer.rates, right):
-            raise Mistake(
-                f"The learning rates are not those of a one-cycle with peak {PEAK} over {steps} steps.",
-                "OneCycleLR(optimizer, max_lr=0.4, total_steps=...), stepped once after every optimizer.step().",
-            )
-        if not isinstance(result, list | tuple) or len(result) != steps:
-            raise Mistake(f"Training is right. Return a list of the {steps} learning rates, one a batch.", "rates")
-        if not _agree([number(rate, "a learning rate") for rate in result], right):
-            raise Mistake(
-                "Training is right, but the list is not the learning rates that the batches were trained with.",
-                "Note the rate before schedule.step() changes it.",
-            )
-
-
-# ---- averaging -------------------------------------------------------------------------------------------------------
-
-
 def ema_update(average: torch.Tensor, weights: torch.Tensor, decay: float, every: int) -> torch.Tensor:
     """The new average, when it is updated every ``every`` steps and ``decay`` is meant per step."""
     kept = decay**every
@@ -363,7 +157,5 @@ EXERCISES = [
     Exercise(
         "smoothed_cross_entropy", smoothed_cross_entropy, _judge_loss, "The label gets most of it, and never all."
     ),
-    Exercise("one_cycle", one_cycle, _judge_one_cycle, "Up, down, and flat: three straight lines."),
-    Exercise("run_schedule", run_schedule, _judge_run, "As many steps as there are training batches, and no other."),
     Exercise("ema_update", ema_update, _judge_ema, "A memory of about 1 / (1 - decay) steps, however often you look."),
 ]
