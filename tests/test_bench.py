@@ -1,6 +1,8 @@
 """The benchmarks compare what they say, and write their page."""
 
 import pytest
+import torch
+from torch.nn import functional as F
 
 from s12lib import bench
 
@@ -17,6 +19,23 @@ def test_ratios_alternate_and_divide_a_by_b():
 
 def test_a_row_shows_median_and_range():
     assert bench.row("x ÷ y", [1.0, 3.0, 2.0], "≤ 2") == "| x ÷ y | 2 (1–3) | ≤\N{NO-BREAK SPACE}2 |"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes all of them")
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_a_processor_without_bfloat16_is_timed_in_float32(precision, monkeypatch):
+    monkeypatch.setattr(bench.provenance, "best_precision", lambda: precision)
+    computed_in, cross_entropy = [], F.cross_entropy
+
+    def spy(logits, labels):
+        computed_in.append(logits.dtype)
+        return cross_entropy(logits, labels)
+
+    monkeypatch.setattr(F, "cross_entropy", spy)
+    runs = bench.Bench(batch_size=2, steps=1)
+    runs.bare_loop()()
+    runs.bare_loop(fast=False)()
+    assert computed_in == [bench.DTYPES[precision], torch.float32]
 
 
 @pytest.mark.slow
