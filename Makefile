@@ -101,7 +101,7 @@ else
 endif
 
 test-slow: $(READY) ## run the checks that take minutes each
-	$(PYTEST) -m slow --timeout 3600 --dist loadgroup -n 2
+	$(PYTEST) -m slow --timeout 3600 --dist loadgroup -n 2 --durations 12
 
 bench: $(READY) ## measure how fast things are, on this machine
 	$(PY) -m s12lib.bench --out book/benchmarks.md
