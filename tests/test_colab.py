@@ -1,6 +1,7 @@
 """Each lesson as Colab runs it: an empty folder, an environment with torch but without the project, no repository.
 
 Only the address is exchanged: the set-up cell installs a wheel built from this tree instead of one from the repository.
+The first lesson runs on CIFAR-10 and then, like all others, without data and a way to it: on Shapes.
 """
 
 import os
@@ -9,10 +10,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from lesson_outputs import build, code_of, printed
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "lessons").glob("[0-9]*.ipynb"))
@@ -64,44 +68,67 @@ def colab(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run_all(colab, wheel) -> Callable[[Path], None]:
+def run_all(colab, wheel) -> Callable[..., nbformat.NotebookNode]:
     """Runs a notebook there from top to bottom, as Colab's "Run all" does, in the smoke profile."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL", "JUPY"))}
-    own_data = Path(os.environ.get("S12_DATA_DIR") or ROOT / "data").resolve()
     path = os.pathsep.join([str(colab / "env" / BIN), os.environ["PATH"]])
-    data = {"S12_DATA_DIR": str(own_data)} if (own_data / "cifar10.npz").exists() else {}
     settings = {"HOME": str(colab), "S12_PROFILE": "smoke", "PIP_CONSTRAINT": str(colab / "others.txt"), "PATH": path}
 
-    def run(notebook: Path) -> None:
-        folder = colab / notebook.stem
-        folder.mkdir()
+    def run(notebook: Path, folder: Path, **more: str) -> nbformat.NotebookNode:
         text = notebook.read_text("utf-8")
         assert f"git+{ADDRESS}" in text
         (folder / notebook.name).write_text(text.replace(f"git+{ADDRESS}", wheel.as_uri()), "utf-8")
-        call(colab / "env" / BIN / "jupyter-execute", notebook.name, cwd=folder, env=inherited | data | settings)
+        command = (colab / "env" / BIN / "jupyter-execute", "--inplace", notebook.name)
+        call(*command, cwd=folder, env=inherited | settings | more)
+        return nbformat.read(folder / notebook.name, as_version=4)
 
     return run
 
 
-def version_of(package: str, colab: Path) -> str:
-    """A package's version in that environment, or "none"."""
-    script = (
-        "import importlib.metadata as m, sys\n"
-        "try: print(m.version(sys.argv[1]))\n"
-        "except m.PackageNotFoundError: print('none')"
-    )
-    return call(colab / "env" / BIN / "python", "-I", "-c", script, package).strip()
+@dataclass(frozen=True)
+class Versions:
+    """What the environment holds: versions, "none" for a package that is missing, and when torch was installed."""
+
+    course: str
+    torch: str
+    torch_since: int
+
+    @classmethod
+    def of(cls, environment: Path) -> "Versions":
+        (record,) = environment.glob("**/torch-*.dist-info/RECORD")
+        script = (
+            "from importlib.metadata import distributions\n"
+            "versions = {found.name: found.version for found in distributions()}\n"
+            "print(versions.get('s12lib', 'none'), versions['torch'])"
+        )
+        return cls(*call(environment / BIN / "python", "-I", "-c", script).split(), record.stat().st_mtime_ns)
 
 
-def test_the_first_cell_installs_the_course_and_leaves_torch_alone(colab, run_all):
-    (record,) = (colab / "env").glob("**/torch-*.dist-info/RECORD")
-    before = version_of("torch", colab), record.stat().st_mtime_ns
-    assert version_of("s12lib", colab) == "none"
-    run_all(NOTEBOOKS[0])
-    assert version_of("s12lib", colab) != "none"
-    assert (version_of("torch", colab), record.stat().st_mtime_ns) == before, "not even installed anew"
+@pytest.fixture(scope="module")
+def before_and_after(colab, run_all, tmp_path_factory) -> tuple[Versions, Versions]:
+    """The environment before and after the first lesson, which installs the course; on CIFAR-10 where it is."""
+    own_data = Path(os.environ.get("S12_DATA_DIR") or ROOT / "data").resolve()
+    data = {"S12_DATA_DIR": str(own_data)} if (own_data / "cifar10.npz").exists() else {}
+    before = Versions.of(colab / "env")
+    run_all(NOTEBOOKS[0], tmp_path_factory.mktemp("first"), **data)
+    return before, Versions.of(colab / "env")
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS[1:], ids=lambda path: path.stem)
-def test_lesson_runs_from_top_to_bottom_without_the_repository(notebook, run_all):
-    run_all(notebook)
+def test_the_first_cell_installs_the_course_and_leaves_torch_alone(before_and_after):
+    before, after = before_and_after
+    assert before.course == "none"
+    assert after.course != "none"
+    assert (after.torch, after.torch_since) == (before.torch, before.torch_since), "not even installed anew"
+
+
+@pytest.mark.usefixtures("before_and_after")
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_without_repository_and_data_a_lesson_runs_and_every_caption_says_shapes(notebook, run_all, tmp_path):
+    no_folder = tmp_path / notebook.name / "data"  # below a file: nothing is there and nothing can be downloaded to it
+    made = run_all(notebook, tmp_path, S12_DATA_DIR=str(no_folder))
+    assert "CIFAR-10 IS NOT HERE" in printed(code_of(made)[0])
+    for cell in code_of(made):
+        for image in build.images_of(cell):
+            alt = image.metadata["image/png"]["alt"]
+            recorded = "load_curve()" in cell.source and "CIFAR-10, recipe page24, all 50,000 training pictures" in alt
+            assert recorded or re.search("Shapes|letters|no dataset", alt), alt

@@ -1,15 +1,14 @@
 """The lessons as they are stored: complete, executed, described, and in step with their sources."""
 
-import importlib.util
 import re
 import socket
 from itertools import pairwise
 from pathlib import Path
 
-import nbclient
 import nbformat
 import pytest
 import yaml
+from lesson_outputs import build, code_of, printed
 
 from s12lib import lesson
 from s12lib.cifar10 import DataError
@@ -29,31 +28,16 @@ TRAINED = {"03_train": {16, 17}, "06_trust": {18, 19, 20, 21}, "09_extend": {2, 
 every_lesson = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 
 
-def build_script():
-    spec = importlib.util.spec_from_file_location("build", ROOT / "lessons" / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def notebook(source: Path):
     return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
 
 
 def code(source: Path):
-    return [cell for cell in notebook(source).cells if cell.cell_type == "code"]
+    return code_of(notebook(source))
 
 
 def prose(source: Path) -> str:
     return "\n\n".join(cell.source for cell in notebook(source).cells if cell.cell_type == "markdown")
-
-
-def printed(cell) -> str:
-    """What a cell prints or shows as text; the text that stands in for a figure is none."""
-    texts = [output.get("text", "") for output in cell.outputs]
-    for data in (output.get("data", {}) for output in cell.outputs if "image/png" not in output.get("data", {})):
-        texts += [data.get("text/plain", ""), data.get("text/markdown", "")]
-    return "".join(texts)
 
 
 def test_there_are_lessons():
@@ -63,7 +47,7 @@ def test_there_are_lessons():
 
 @every_lesson
 def test_notebook_is_made_from_the_source_beside_it(source):
-    expected = build_script().read_source(source).cells
+    expected = build.read_source(source).cells
     stored = notebook(source).cells
     assert [(c.cell_type, c.source, c.metadata.get("tags"), c.id) for c in stored] == [
         (c.cell_type, c.source, c.metadata.get("tags"), c.id) for c in expected
@@ -152,7 +136,7 @@ def test_setup_is_the_first_cell_and_the_same_in_every_lesson(source):
 
 @every_lesson
 def test_figures_are_described_and_name_their_dataset(source):
-    figures = [(cell, image) for cell in code(source) for image in build_script().images_of(cell)]
+    figures = [(cell, image) for cell in code(source) for image in build.images_of(cell)]
     assert 3 <= len(figures) <= 6
     for cell, image in figures:
         alt = cell.metadata["mystnb"]["image"]["alt"]
@@ -241,25 +225,6 @@ def test_setting_up_twice_changes_nothing(empty_folder, monkeypatch, capsys):
     second = lesson.begin()
     assert capsys.readouterr().out == said
     assert fingerprint(first.data.splits["train"]) == fingerprint(second.data.splits["train"])
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-@every_lesson
-def test_without_data_and_network_every_caption_says_shapes(source, tmp_path, monkeypatch):
-    monkeypatch.setenv("S12_PROFILE", "smoke")
-    monkeypatch.setenv("S12_DATA_DIR", str(tmp_path / "none"))
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    made = build_script().read_source(source)
-    nbclient.NotebookClient(made, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    cells = [cell for cell in made.cells if cell.cell_type == "code"]
-    assert "CIFAR-10 IS NOT HERE" in printed(cells[0])
-    for cell in cells:
-        for image in build_script().images_of(cell):
-            alt = image.metadata["image/png"]["alt"]
-            recorded = "load_curve()" in cell.source and "CIFAR-10, recipe page24, all 50,000 training pictures" in alt
-            assert recorded or re.search("Shapes|letters|no dataset", alt), alt
 
 
 def test_data_are_looked_for_where_they_may_lie(empty_folder, monkeypatch):
