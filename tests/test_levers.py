@@ -105,11 +105,17 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
     assert "| ema | `model.ema_decay`: 0.5, 0.0 |" in capsys.readouterr().out, "the lever itself can be set"
 
 
-def test_every_lever_of_the_recipe_fast_was_switched_off_once():
+def levers_of(recipe: Path) -> set[str]:
+    fields = yaml.safe_load(recipe.read_text())
+    config = {"model": fields["model"], "data": fields["data"]["init_args"]}
+    return {lever for lever, (field, off) in levers.LEVERS.items() if levers.field_of(config, field) != off}
+
+
+def test_every_lever_was_switched_off_once_in_the_shortest_recipe_that_pulls_it():
     root = Path(__file__).parent.parent
-    recipe = yaml.safe_load((root / "recipes/fast.yaml").read_text())
-    config = {"model": recipe["model"], "data": recipe["data"]["init_args"]}
-    pulled = {lever for lever, (field, off) in levers.LEVERS.items() if levers.field_of(config, field) != off}
+    fast, page24 = levers_of(root / "recipes/fast.yaml"), levers_of(root / "recipes/page24.yaml")
     runs = [json.loads(path.read_text()) for path in (root / "results/levers").glob("*.json")]
-    assert pulled
-    assert pulled <= {run["without"] for run in runs}
+    assert page24 - fast == {"cutout"}
+    assert {("fast", lever) for lever in fast} | {("page24", "cutout")} <= {
+        (run["recipe"], run["without"]) for run in runs
+    }
