@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from s12lib import check, exercises, use
-from s12lib.exercises import answers, judging, lesson02
-from s12lib.exercises.answers import Mistake, call
+from s12lib.exercises import expect, judging, lesson02
+from s12lib.exercises.expect import Mistake, call
 from s12lib.exercises.judging import Exercise, verdict_on
 
 LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("[0-9]*.ipynb"))
@@ -204,7 +204,7 @@ def test_the_mutator_changes_branches_and_logic():
 
 def doubling(answer) -> None:
     x = torch.arange(3.0)
-    if not torch.equal(answers.tensor(call(answer, x), (3,)), 2 * x):
+    if not torch.equal(expect.tensor(call(answer, x), (3,)), 2 * x):
         raise Mistake("Not the double.", "Multiply by two.")
 
 
@@ -333,7 +333,7 @@ def test_a_name_that_a_restart_has_forgotten_is_told_with_what_to_run_first():
 
 @pytest.mark.parametrize("result", [2, 2.0, np.int64(2), np.float32(2), np.array(2.0), torch.tensor(2.0)])
 def test_whatever_can_be_used_as_a_number_is_one(result):
-    assert answers.number(result) == 2.0
+    assert expect.number(result) == 2.0
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_whatever_can_be_used_as_a_number_is_one(result):
 )
 def test_what_would_break_the_next_cell_is_no_number(result, hint):
     with pytest.raises(Mistake, match=hint):
-        answers.number(result)
+        expect.number(result)
 
 
 @pytest.mark.parametrize("answer", [7, None, torch.ones(3), "double"])

@@ -1,7 +1,7 @@
 """The exercises of the lessons: ``check`` gives a verdict on a reader's answer, ``use`` goes on with a right one.
 
 A lesson's files (``lessonNN*.py``) hold its exercises: the library's answer, the check, and a hint for each mistake.
-What a check asks of an answer stands in ``answers.py``; how one runs without breaking the notebook, in ``judging.py``.
+What a check asks of an answer stands in ``expect.py``; how one runs without breaking the notebook, in ``judging.py``.
 """
 
 import pkgutil

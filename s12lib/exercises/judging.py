@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from s12lib.exercises.answers import Mistake, kind_of
+from s12lib.exercises.expect import Mistake, kind_of
 
 TIME_LIMIT = 20.0  # seconds of computing; a right answer takes a fraction of one
 PATIENCE = 3  # times as long, by the clock, for an answer that waits, or a machine that is busy with something else

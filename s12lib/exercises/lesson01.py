@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from s12lib.augment import MEAN, STD, normalize
-from s12lib.exercises.answers import Mistake, call, close, pair, tensor
+from s12lib.exercises.expect import Mistake, call, close, pair, tensor
 from s12lib.exercises.judging import Exercise
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from s12lib.exercises.answers import Mistake, call, tensor
+from s12lib.exercises.expect import Mistake, call, tensor
 from s12lib.exercises.judging import Exercise
 
 

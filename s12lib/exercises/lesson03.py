@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from s12lib.exercises.answers import Mistake, call, close, tensor
+from s12lib.exercises.expect import Mistake, call, close, tensor
 from s12lib.exercises.judging import Exercise
 
 

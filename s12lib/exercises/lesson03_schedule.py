@@ -9,7 +9,7 @@ import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
 from s12lib.classifier import one_cycle
-from s12lib.exercises.answers import Mistake, call, number
+from s12lib.exercises.expect import Mistake, call, number
 from s12lib.exercises.judging import Exercise
 
 PEAK = 0.4

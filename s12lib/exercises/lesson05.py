@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init  # fresh layers would draw from the notebook's random generator
 
-from s12lib.exercises.answers import Mistake, call, close, pair, recognise, tensor
+from s12lib.exercises.expect import Mistake, call, close, pair, recognise, tensor
 from s12lib.exercises.judging import Exercise
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from s12lib.exercises.answers import Mistake, call, close, number, pair, recognise, tensor
+from s12lib.exercises.expect import Mistake, call, close, number, pair, recognise, tensor
 from s12lib.exercises.judging import Exercise
 
 SHAPES = ((3, 6, 9), (4, 8, 5), (1, 7, 4))  # images, rows, columns: never as many rows as columns

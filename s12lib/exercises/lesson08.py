@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch.nn import functional as F
 
 from s12lib.augment import MEAN, STD, normalize
-from s12lib.exercises.answers import Mistake, call, close, number, pair, present, tensor
+from s12lib.exercises.expect import Mistake, call, close, number, pair, present, tensor
 from s12lib.exercises.judging import Exercise
 from s12lib.pictures import to_32x32
 

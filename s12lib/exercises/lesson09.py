@@ -10,7 +10,7 @@ from unittest import mock
 import torch
 from torch import nn
 
-from s12lib.exercises.answers import Mistake, call, number, pair, tensor
+from s12lib.exercises.expect import Mistake, call, number, pair, tensor
 from s12lib.exercises.judging import Exercise
 from s12lib.folders import place_in_draw
 
