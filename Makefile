@@ -83,6 +83,11 @@ test: $(READY) ## run every check (at most 20 minutes on two cores)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(PY) -m check_jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
+	$(PY) -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(PY) -m check_jsonschema --builtin-schema vendor.citation-file-format --default-filetype yaml CITATION.cff
+	$(BIN)/pre-commit validate-config
+	$(BIN)/deptry . tests
 	@$(MAKE) --no-print-directory book
 	$(PYTEST) -n 2 --dist loadgroup --cov=s12lib --cov-report=term
 	@$(MAKE) --no-print-directory test-lessons

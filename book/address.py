@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Every file that may hold a link to the project. tests/test_packaging.py looks for it in all the others.
 HOLDERS = (
     "README.md",
+    "CITATION.cff",
     "_config.yml",
     "book/*.md",
     "lessons/*.py",

@@ -1,5 +1,7 @@
 """Make each lesson's notebook, with its outputs, from the .py file beside it: ``make lessons``.
 
+``--check`` executes nothing and names the notebooks that are not made from the source beside them.
+
 Alt text goes from each figure's output into its cell's metadata, where the book looks for it. The figure of a cell that
 is tagged ``goal`` is saved as ``images/NN_name.png``, the picture at the lesson's top. The notebook holds that picture
 itself: in Colab no other file lies beside it.
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import jupytext
 import nbclient
-from nbformat import NotebookNode, v4, write
+from nbformat import NotebookNode, read, v4, write
 
 METADATA = {
     "jupytext": {"cell_metadata_filter": "tags,-all", "formats": "ipynb,py:percent"},
@@ -59,6 +61,15 @@ def describe(cell: NotebookNode) -> None:
         cell.metadata["mystnb"] = {"image": {"alt": told["alt"], "width": f"{told['width']}px"}}
 
 
+def in_step(path: Path) -> bool:
+    """Whether a lesson's notebook holds the very cells of its .py file."""
+    stored, expected = (
+        [(cell.cell_type, cell.source, cell.metadata.get("tags"), cell.id) for cell in notebook.cells]
+        for notebook in (read(path.with_suffix(".ipynb"), as_version=4), read_source(path))
+    )
+    return stored == expected
+
+
 def build(path: Path) -> None:
     """Execute one lesson and write its notebook; an error in a cell leaves the old one as it is."""
     notebook = read_source(path)
@@ -78,6 +89,16 @@ def build(path: Path) -> None:
     print(path.with_suffix(".ipynb"), f"{path.with_suffix('.ipynb').stat().st_size / 1e6:.2f} MB")
 
 
+def check() -> None:
+    """Exit with status 1 and the names of the notebooks that are out of step, if there are any."""
+    stale = [path for path in sorted(Path(__file__).parent.glob("[0-9]*.py")) if not in_step(path)]
+    if stale:
+        sys.exit(f"Not made from the source beside it: {' '.join(path.stem for path in stale)}. Run: make lessons")
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        build(Path(name).resolve())
+    if sys.argv[1:] == ["--check"]:
+        check()
+    else:
+        for name in sys.argv[1:]:
+            build(Path(name).resolve())

@@ -286,6 +286,45 @@ def test_readme_names_the_two_commands_first():
     assert re.findall(r"^make \w+", first_block, re.M) == ["make book", "make test"]
 
 
+# ---- for contributors ------------------------------------------------------------------------------------------------
+
+
+def test_the_version_stands_in_pyproject_alone_and_the_changelog_begins_with_it():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)[0] == version
+    assert "version" not in yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    pinned = re.compile(rf"""["'v]{re.escape(version)}["']""")
+    for path in tracked_files():
+        if path.suffix in {".py", ".toml", ".cff", ".yml"} and path.name not in {"pyproject.toml", "environment.yml"}:
+            assert not pinned.search(path.read_text("utf-8")), f"{path} repeats the version"
+
+
+def test_contributing_names_only_files_folders_and_targets_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    paths = set(re.findall(r"`((?:tests|lessons|book|recipes|results)/[\w./*-]*)`", text))
+    assert len(paths) > 10
+    for path in paths:
+        made_up = "NN" in path  # stands for a number
+        assert made_up or list(ROOT.glob(path.rstrip("/"))), f"CONTRIBUTING.md names {path}, which is not there"
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
+
+
+def test_hooks_call_what_the_environment_has_and_need_no_network():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    assert [repository["repo"] for repository in hooks] == ["local"]
+    for hook in hooks[0]["hooks"]:
+        assert hook["language"] == "system", "another language would be installed from the network"
+        program = hook["entry"].split()[0]
+        assert program.startswith(".venv/bin/")
+        assert (Path(sys.executable).parent / program.removeprefix(".venv/bin/")).exists(), program
+
+
+def test_a_pull_request_is_asked_for_five_things():
+    lines = (ROOT / ".github/pull_request_template.md").read_text("utf-8").splitlines()
+    assert len(lines) == 5
+
+
 # ---- workflows -------------------------------------------------------------------------------------------------------
 
 
