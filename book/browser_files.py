@@ -12,9 +12,9 @@ import sys
 import tarfile
 from pathlib import Path
 
-from s12lib.cifar10 import CLASSES
+from s12lib.data.cifar10 import CLASSES
 from s12lib.errors import CourseError
-from s12lib.whole_file import write_whole
+from s12lib.files import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "_build" / "npm"
@@ -58,9 +58,9 @@ def put_into(folder: Path) -> int:
             write_whole(folder / name, member.read())
     import matplotlib as mpl
 
-    from s12lib.app_examples import recorded
+    from s12lib.app.examples import recorded
     from s12lib.export import export_onnx
-    from s12lib.pretrained import load_card, load_pretrained
+    from s12lib.weights.pretrained import load_card, load_pretrained
 
     network = f"{WEIGHTS}.onnx"
     export_onnx(load_pretrained(WEIGHTS), folder / network, "float16")

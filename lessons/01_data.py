@@ -362,12 +362,12 @@ check("reflect_crop", reflect_crop)
 # ```
 #
 # The package does the same with one indexing operation for the whole batch and no padded copy: read `crop_and_flip`
-# in `s12lib/augment.py`.
+# in `s12lib/data/augment.py`.
 #
 # </details>
 
 # %% tags=["nbval-check-output"]
-from s12lib.augment import cutout
+from s12lib.data.augment import cutout
 
 reflect_crop = use("reflect_crop", reflect_crop)
 chooser = torch.Generator().manual_seed(1)  # a generator of our own: the same pictures every time
@@ -399,7 +399,7 @@ viz.show(viz.image_rows(rows, f"It is still the same {data.classes[7]}", f"{data
 # many pictures are shown both ways?
 
 # %% tags=["nbval-check-output"]
-from s12lib.augment import Augmentation
+from s12lib.data.augment import Augmentation
 
 for kind in ("random", "alternating"):
     policy = Augmentation(crop=4, flip=kind)

@@ -254,7 +254,7 @@ class Recorder(pl.Callback):
 
 
 # %%
-from s12lib.provenance import best_precision
+from s12lib.training.provenance import best_precision
 
 
 class Sweep(Classifier):

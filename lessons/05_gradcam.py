@@ -74,7 +74,7 @@ data = course.data
 
 # %% tags=["nbval-check-output"]
 from s12lib import load_pretrained, normalize
-from s12lib.pretrained import predict
+from s12lib.weights.pretrained import predict
 
 network = load_pretrained("page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes")
 network = network.to(course.device)
@@ -492,7 +492,7 @@ print(f"nothing speaks for the second class: {(spoke[1].amax((1, 2)) == 0).sum()
 # **Predict first.** Which two will be the least like Grad-CAM?
 
 # %%
-from s12lib.sanity import rank_correlation
+from s12lib.explain.sanity import rank_correlation
 
 methods = ("gradcam", "gradcam++", "hirescam", "layercam", "eigencam", "random")
 raw = {name: gradcam(network, images[:100], preds[:100], method=name, raw=True) for name in methods}

@@ -74,7 +74,7 @@ data = course.data
 
 # %% tags=["nbval-check-output"]
 from s12lib import Shapes, gradcam, load_pretrained
-from s12lib.pretrained import predict
+from s12lib.weights.pretrained import predict
 
 drawings = Shapes(train_size=5000, validation_size=0, test_size=2000)
 drawings.setup()
@@ -87,7 +87,7 @@ print(f"the object covers {masks.float().mean():.1%} of a picture")
 
 # %%
 from s12lib.explain import enlarge
-from s12lib.localization import gaussian_maps, pointing_game, random_maps
+from s12lib.explain.localization import gaussian_maps, pointing_game, random_maps
 
 asked = [("gradcam", "layer3"), ("gradcam", "layer2"), ("hirescam", "layer2")]
 few, pointed = slice(0, 4), 0
@@ -294,13 +294,13 @@ for other in ("random map", "centred Gaussian"):
 # ## 3. Every method, every layer
 #
 # Grad-CAM passes its first test. Now the whole table: six methods at four layers, for 500 pictures, each number with
-# half its 95% interval. `python -m s12lib.trust` prints it for 2,000 pictures.
+# half its 95% interval. `python -m s12lib.explain.comparison` prints it for 2,000 pictures.
 #
 # **Predict first.** layer3 knows most about the class, and has 4 × 4 places. `prep` has 32 × 32 places, and knows
 # edges and colours. Which layer will point best?
 
 # %% tags=["nbval-check-output"]
-from s12lib.trust import PLACES, baseline_scores, coarse_mask_scores, localization_scores, table_lines
+from s12lib.explain.comparison import PLACES, baseline_scores, coarse_mask_scores, localization_scores, table_lines
 
 count = 500
 whole = localization_scores(network, images[:count], masks[:count])
@@ -345,7 +345,7 @@ for layer, score in coarse_mask_scores(masks).items():
 # one more baseline.
 
 # %% tags=["nbval-check-output"]
-from s12lib.sanity import untrained
+from s12lib.explain.sanity import untrained
 
 blank = localization_scores(untrained(network), images[:count], masks[:count])
 print("an untrained network, one draw of weights (± is over pictures only)")
@@ -375,7 +375,7 @@ print(f"\n{count} test pictures of Shapes, per cent")
 # %%
 from functools import partial
 
-from s12lib.sanity import cascading_randomization
+from s12lib.explain.sanity import cascading_randomization
 
 explainers = {name: partial(gradcam, method=name, layer="layer2") for name in ("gradcam", "hirescam", "eigencam")}
 explainers["brightness"] = lambda model, images, targets: images.float().mean(3) / 255
@@ -435,7 +435,7 @@ import pytorch_lightning as pl
 
 from s12lib import Classifier
 from s12lib.datamodule import Split
-from s12lib.provenance import best_precision
+from s12lib.training.provenance import best_precision
 
 
 def train(marks):
@@ -595,7 +595,7 @@ print(f"with all its pixels:     {predict(seen, real).amax(1).mean():.0%} for it
 # be? Think of where a photographer puts the ship.
 
 # %%
-from s12lib.faithfulness import deletion_curves, insertion_auc, road
+from s12lib.explain.faithfulness import deletion_curves, insertion_auc, road
 
 pictures = data.splits["test"].images[:200]
 preds = predict(seen, pictures).argmax(1)
@@ -613,7 +613,7 @@ for name, heat in maps.items():
     faithful[name] = falls, rises, road(seen, pictures, heat, preds, percentiles=(50,))
 
 # %% tags=["nbval-check-output"]
-from s12lib.trust import cell
+from s12lib.explain.comparison import cell
 
 where = f"{data.name}, the first {len(pictures)} test pictures"
 left = [f"{name.split(',')[0]} {curve[1][2]:.0%}" for name, curve in curves.items()]

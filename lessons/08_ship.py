@@ -247,7 +247,7 @@ check("read_safetensors", read_safetensors)
 import hashlib
 
 from s12lib import PageResNet, load_card, predict
-from s12lib.pretrained import WEIGHTS_DIR, WeightsError, load_weights, logits_of
+from s12lib.weights.pretrained import WEIGHTS_DIR, WeightsError, load_weights, logits_of
 
 read_safetensors = use("read_safetensors", read_safetensors)
 weights = "page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes"
@@ -473,7 +473,7 @@ def shipped(pixels):
 uploads = [upload(image, seed) for seed, image in enumerate(images[:300])]
 
 # %% tags=["nbval-check-output"]
-from s12lib.pictures import read_picture
+from s12lib.data.image_files import read_picture
 
 for k in range(4):
     photo = folder / f"photo{k}.png"
@@ -499,7 +499,7 @@ for k in range(4):
 
 # %% tags=["nbval-check-output"]
 from s12lib import normalize
-from s12lib.pictures import to_32x32
+from s12lib.data.image_files import to_32x32
 
 
 def app_input(pixels):
@@ -559,7 +559,7 @@ for name, accuracy in right.items():
     print(f"{name:<21} {accuracy:6.1%} right {accuracy - right['the notebook']:+7.1%}")
 
 # %%
-from s12lib.augment import MEAN, STD
+from s12lib.data.augment import MEAN, STD
 
 mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
 rows = {name: (x[:8] * std + mean).clamp(0, 1).permute(0, 2, 3, 1) for name, x in seen.items()}
@@ -635,7 +635,7 @@ for name in ("poem.png", "half.png", "clear.png", "huge.png"):
 
 # %% tags=["nbval-check-output"]
 from s12lib.app import build_app
-from s12lib.app_answers import PREDICTED, Expert
+from s12lib.app.answers import PREDICTED, Expert
 
 expert = Expert(weights)
 for settings in ((0, "layer3", 0.6), (3, "__class__", 0.6), (3, "layer3", float("nan"))):
@@ -667,7 +667,7 @@ print("and the page around it:", isinstance(build_app(weights), gr.Blocks))
 # %% tags=["nbval-check-output"]
 from sklearn.datasets import load_sample_image
 
-from s12lib.unfamiliar import unfamiliar_pictures
+from s12lib.app.familiarity_threshold import unfamiliar_pictures
 
 lots = np.random.default_rng(8)
 strange = unfamiliar_pictures(60, seed=8)  # the package chose its score on those of another seed
@@ -773,7 +773,7 @@ viz.show(viz.image_grid(np.stack(shown), captions, title, source, columns=5))
 # folder, `s12 export --space DIR`. To publish it, create a Space there and push the folder to it.
 
 # %% tags=["nbval-check-output"]
-from s12lib.space import front_matter, write_space
+from s12lib.export.space import front_matter, write_space
 
 try:  # a Space's versions come from the repository's lock, so this needs a checkout of it
     names = write_space(folder / "space", weights)

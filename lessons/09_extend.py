@@ -337,7 +337,7 @@ print(f"{len(files):,} files in the folders {', '.join(sorted({path.parent.name 
 # **Predict first.** What will each of the two bad ways do to the letters?
 
 # %%
-from s12lib.pictures import to_32x32
+from s12lib.data.image_files import to_32x32
 
 large = [picture for path in files[::10] if min((picture := Image.open(path)).size) >= 70]
 widest = sorted(large, key=lambda picture: abs(np.log(picture.width / picture.height)))[-7:]
@@ -445,8 +445,8 @@ print(*s12("fit", "--config", "letters.yaml", "--run_dir", "runs/mirrored"), sep
 
 # %%
 from s12lib import PageResNet
-from s12lib.checkpoints import read_checkpoint
-from s12lib.pretrained import logits_of, measure, network_weights
+from s12lib.training.checkpoints import read_checkpoint
+from s12lib.weights.pretrained import logits_of, measure, network_weights
 
 
 def network_of(run):
@@ -569,7 +569,7 @@ check("warm_start", warm_start)
 warm_start = use("warm_start", warm_start)
 
 # %%
-from s12lib.provenance import best_precision
+from s12lib.training.provenance import best_precision
 
 students = {}
 for name, load in {"random weights": None, "shipped": shipped, "warm start": warm_start}.items():

@@ -8,9 +8,9 @@ _HOME = {
     "datamodule": ["CIFAR10", "Shapes"],
     "cifar100": ["CIFAR100"],
     "folders": ["Pictures"],
-    "cifar10": ["CLASSES"],
-    "augment": ["MEAN", "STD", "normalize"],
-    "pretrained": ["load_card", "load_curve", "load_pretrained", "predict"],
+    "data.cifar10": ["CLASSES"],
+    "data.augment": ["MEAN", "STD", "normalize"],
+    "weights.pretrained": ["load_card", "load_curve", "load_pretrained", "predict"],
     "explain": ["gradcam"],
     "exercises": ["check", "use"],
 }

@@ -22,11 +22,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import v2
 
-from s12lib import provenance
-from s12lib.augment import MEAN, STD, Augmentation, BatchLoader, normalize
 from s12lib.classifier import Classifier
+from s12lib.data.augment import MEAN, STD, Augmentation, BatchLoader, normalize
 from s12lib.explain import gradcam
 from s12lib.model import PageResNet
+from s12lib.training import provenance
 
 STEP_FLOP = 6 * 379_261_952 - 2 * 1_769_472
 """A training step's arithmetic an image: forward, and backward to weights and inputs, but not to the pictures."""

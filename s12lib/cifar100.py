@@ -5,7 +5,7 @@ from http.client import HTTPException
 import torch
 from torchvision import datasets
 
-from s12lib.cifar10 import DataError, impatient
+from s12lib.data.cifar10 import DataError, impatient
 from s12lib.datamodule import CIFAR10, Split
 
 

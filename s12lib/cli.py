@@ -35,7 +35,7 @@ OTHERS = {
     "results": ("print the table of measured runs, and put it into the book and README", "s12 results"),
 }
 LAYERS = ("prep", "layer1", "layer2", "layer3")  # as in s12lib.explain, which would load torch
-METHODS = ("gradcam", "gradcam++", "eigencam", "hirescam", "layercam", "random")  # as in s12lib.cam_methods
+METHODS = ("gradcam", "gradcam++", "eigencam", "hirescam", "layercam", "random")  # as in s12lib.explain.methods
 PRECISIONS = ("float32", "float16")  # as in s12lib.export
 WEIGHTS: dict[str, Any] = {
     "default": "page_resnet_cifar10",
@@ -128,7 +128,7 @@ def overview() -> str:
 
 def dispatch(command: str, arguments: list[str]) -> None:
     if command in LIGHTNING:
-        from s12lib import recipe
+        from s12lib.training import recipe
 
         recipe.run([command, *("--help" if argument == "--help-all" else argument for argument in arguments)])
         return

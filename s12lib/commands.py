@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s12lib.cifar10 import DataError, prepare_cifar10
+from s12lib.data.cifar10 import DataError, prepare_cifar10
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +22,8 @@ def data(options: Namespace) -> None:
 def predict(options: Namespace) -> None:
     import numpy as np
 
-    from s12lib import pretrained
-    from s12lib.pictures import read_picture
+    from s12lib.data.image_files import read_picture
+    from s12lib.weights import pretrained
 
     weights = pretrained.weights_path(options.weights)
     images = np.stack([read_picture(path) for path in options.images])
@@ -48,10 +48,11 @@ def explain(options: Namespace) -> None:
         raise ValueError(f"At most {MOST_EXPLAINED} pictures go into one file, but there are {len(options.images)}.")
     import numpy as np
 
-    from s12lib import pretrained, viz
+    from s12lib import viz
+    from s12lib.data.image_files import read_picture
     from s12lib.explain import enlarge, gradcam
-    from s12lib.pictures import read_picture
-    from s12lib.whole_file import write_whole
+    from s12lib.files import write_whole
+    from s12lib.weights import pretrained
 
     weights = pretrained.weights_path(options.weights)
     network, card = pretrained.load_weights(weights), pretrained.read_card(weights)
@@ -83,9 +84,10 @@ def _shortened(name: str, most: int = 15) -> str:
 
 
 def pack(options: Namespace) -> None:
-    from s12lib import datamodule, pretrained
-    from s12lib import results as runs
-    from s12lib.checkpoints import read_checkpoint, run_of
+    from s12lib import datamodule
+    from s12lib.results import records as runs
+    from s12lib.training.checkpoints import read_checkpoint, run_of
+    from s12lib.weights import pretrained
 
     if options.out.suffix != ".safetensors":
         raise ValueError(f"--out must end in .safetensors, but it is {options.out}.")
@@ -110,8 +112,8 @@ def pack(options: Namespace) -> None:
 
 
 def familiarity(options: Namespace) -> None:
-    from s12lib.pretrained import weights_path
-    from s12lib.unfamiliar import write_familiarity
+    from s12lib.app.familiarity_threshold import write_familiarity
+    from s12lib.weights.pretrained import weights_path
 
     weights = weights_path(options.weights)
     measured = write_familiarity(weights)
@@ -124,7 +126,7 @@ def familiarity(options: Namespace) -> None:
 
 
 def examples(options: Namespace) -> None:
-    from s12lib.app_figures import write_examples
+    from s12lib.app.make_examples import write_examples
 
     print(write_examples())
 
@@ -138,8 +140,8 @@ def app(options: Namespace) -> None:
 def export(options: Namespace) -> None:
     import tempfile
 
-    from s12lib import export as onnx
-    from s12lib import pretrained
+    from s12lib.export import onnx_file as onnx
+    from s12lib.weights import pretrained
 
     if options.space is not None:
         return space(options)
@@ -165,7 +167,7 @@ def export(options: Namespace) -> None:
 
 
 def space(options: Namespace) -> None:
-    from s12lib.space import write_space
+    from s12lib.export.space import write_space
 
     if options.out is not None:
         raise ValueError("--out goes with --format; --space names the folder to write to.")
@@ -190,7 +192,7 @@ def _test_split_of(dataset: str) -> "Split | None":
 
 
 def results(_options: Namespace) -> None:
-    from s12lib import results as runs
+    from s12lib.results import records as runs
 
     print(runs.table())
     if changed := runs.write():

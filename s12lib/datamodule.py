@@ -8,9 +8,9 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from s12lib.augment import Augmentation, BatchLoader
-from s12lib.cifar10 import CLASSES, DataError, default_data_dir, read_cifar10
-from s12lib.shapes import SHAPE_CLASSES, draw_shapes
+from s12lib.data.augment import Augmentation, BatchLoader
+from s12lib.data.cifar10 import CLASSES, DataError, default_data_dir, read_cifar10
+from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 
 
 class Split(NamedTuple):

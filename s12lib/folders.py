@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torchvision.datasets import ImageFolder
 
-from s12lib.cifar10 import DataError
 from s12lib.cifar100 import CIFAR100
+from s12lib.data.cifar10 import DataError
+from s12lib.data.image_files import read_picture
 from s12lib.datamodule import CIFAR10, ImageArrays, Shapes, Split
-from s12lib.pictures import read_picture
 
 TAKEN = (CIFAR10.name, CIFAR100.name, Shapes.name)  # results of another dataset must not stand under these names
 
@@ -40,8 +40,8 @@ class ClassFolders(ImageFolder):
 class Pictures(ImageArrays):
     """Pictures of any size in ``data_dir``, a folder for each class: ``data_dir/oak/1.jpg, data_dir/elm/x.png, …``
 
-    Each is brought to 32×32 pixels by the rule of ``s12lib.pictures``. Which split it belongs to follows from its
-    pixels: a picture that was saved twice lies in one split only, and each keeps its split when others come or go.
+    Each is brought to 32×32 pixels by the rule of ``s12lib.data.image_files``. Which split it belongs to follows from
+    its pixels: a picture that was saved twice lies in one split only, and each keeps its split when others come or go.
     ``test_share`` of them are for testing and ``validation_share`` for choosing, as nearly as that allows; with 0 there
     is no validation split.
     Raises DataError when the folder holds no classes or a class is missing in a split, PictureError for a broken file.

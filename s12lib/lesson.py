@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import torch
 
-from s12lib.cifar10 import DataError, prepare_cifar10
+from s12lib.data.cifar10 import DataError, prepare_cifar10
 from s12lib.datamodule import CIFAR10, ImageArrays, Shapes
-from s12lib.provenance import exact_float32
+from s12lib.training.provenance import exact_float32
 
 NO_CIFAR10 = """\
 ┌──────────────────────────────────────────────────────────────────────┐

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from s12lib.pictures import MAX_BYTES
+from s12lib.data.image_files import MAX_BYTES
 
 File = tuple[str, bytes]
 

@@ -12,8 +12,9 @@ import sys
 import torch
 from torch import nn
 
-from s12lib import augment, classifier
+from s12lib import classifier
 from s12lib.cli import main
+from s12lib.data import augment
 
 
 class Tiny(nn.Sequential):

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from running_app import free_port
 
-from s12lib import app, app_html
-from s12lib.app_answers import APP_METHODS, PREDICTED, Expert, RequestError, whole_number
-from s12lib.app_card import card_html, examples_html
-from s12lib.app_examples import recorded
-from s12lib.app_html import UNFAMILIAR, answers_html, mistakes_html, with_heat
-from s12lib.cam_methods import METHODS
-from s12lib.pretrained import load_card
-from s12lib.shapes import SHAPE_CLASSES, draw_shapes
+from s12lib.app import render as app_html
+from s12lib.app import server
+from s12lib.app.answers import APP_METHODS, PREDICTED, Expert, RequestError, whole_number
+from s12lib.app.card import card_html, examples_html
+from s12lib.app.examples import recorded
+from s12lib.app.render import UNFAMILIAR, answers_html, mistakes_html, with_heat
+from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
+from s12lib.explain.methods import METHODS
+from s12lib.weights.pretrained import load_card
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def test_nothing_in_the_style_is_fetched():
 
 def test_gradio_is_not_loaded_before_the_app_is_built():
     script = (
-        "import sys, s12lib.app, s12lib.app_answers, s12lib.app_figures, s12lib.commands;"
+        "import sys, s12lib.app, s12lib.app.answers, s12lib.app.make_examples, s12lib.commands;"
         "sys.exit('gradio' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env=os.environ)
@@ -191,11 +192,11 @@ def test_the_server_asks_no_other_host_for_anything():
 
 def test_without_gradio_one_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.delitem(sys.modules, "s12lib.app_page", raising=False)
-    with pytest.raises(app.AppError, match=r"needs the package gradio: `pip install 's12lib\[app\]'`"):
-        app.build_app("page_resnet_shapes")
+    monkeypatch.delitem(sys.modules, "s12lib.app.page", raising=False)
+    with pytest.raises(server.AppError, match=r"needs the package gradio: `pip install 's12lib\[app\]'`"):
+        server.build_app("page_resnet_shapes")
 
 
 def test_an_unknown_name_of_weights_is_refused():
     with pytest.raises(ValueError, match="must be one of page_resnet_cifar10, page_resnet_shapes"):
-        app.build_app("resnet50")
+        server.build_app("resnet50")

@@ -7,8 +7,8 @@ from urllib.parse import urlparse
 import pytest
 from app_cases import GOOD, REFUSED_FILES
 
-from s12lib.app import BUSY
-from s12lib.app_html import UNFAMILIAR
+from s12lib.app.render import UNFAMILIAR
+from s12lib.app.server import BUSY
 
 pytestmark = [pytest.mark.xdist_group("app"), pytest.mark.timeout(600)]
 

@@ -23,13 +23,14 @@ from running_app import SETTINGS, Reply, RunningApp
 from safetensors.torch import save_file
 
 from s12lib import CLASSES, gradcam, load_pretrained, predict
-from s12lib.app import BUSY, build_app
-from s12lib.app_answers import APP_METHODS, MOST_PICTURES
-from s12lib.app_html import png_address, with_heat
+from s12lib.app import build_app
+from s12lib.app.answers import APP_METHODS, MOST_PICTURES
+from s12lib.app.render import png_address, with_heat
+from s12lib.app.server import BUSY
 from s12lib.cli import main
+from s12lib.data.image_files import to_32x32
 from s12lib.explain import LAYERS
-from s12lib.pictures import to_32x32
-from s12lib.pretrained import WEIGHTS_DIR
+from s12lib.weights.pretrained import WEIGHTS_DIR
 
 pytestmark = [pytest.mark.xdist_group("app"), pytest.mark.timeout(600)]  # one worker: one app
 
@@ -327,7 +328,7 @@ def test_case_a_thousand_in_a_row_leave_nothing_behind(tmp_path, monkeypatch):
 
 
 def test_case_hooks_and_modes_stay_as_they_were():
-    from s12lib.app_answers import Expert
+    from s12lib.app.answers import Expert
 
     expert = Expert("page_resnet_cifar10")
     settings = [expert.settings(3, layer, method, "cat", 0.5) for layer in LAYERS for method in APP_METHODS]

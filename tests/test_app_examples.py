@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s12lib import app_examples, app_figures
-from s12lib.app_answers import Expert
-from s12lib.app_examples import FOLDER, RECORD, Example, percent, recorded
-from s12lib.app_figures import DEFAULTS, PHOTOGRAPHS, write_examples
-from s12lib.cifar10 import CLASSES
-from s12lib.pictures import read_picture
-from s12lib.pretrained import load_card
+from s12lib.app import examples as app_examples
+from s12lib.app import make_examples as app_figures
+from s12lib.app.answers import Expert
+from s12lib.app.examples import FOLDER, RECORD, Example, percent, recorded
+from s12lib.app.make_examples import DEFAULTS, PHOTOGRAPHS, write_examples
+from s12lib.data.cifar10 import CLASSES
+from s12lib.data.image_files import read_picture
+from s12lib.weights.pretrained import load_card
 
 RENEW = "the weights are new: run `s12 familiarity` and `s12 examples`"
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from s12lib.augment import (
+from s12lib.data.augment import (
     MEAN,
     STD,
     Augmentation,

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
 from torch import nn
 
-from s12lib import callbacks
-from s12lib.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged, TrainingDiverged
-from s12lib.checkpoints import CheckpointError, read_checkpoint
 from s12lib.classifier import NETWORKS, Classifier
+from s12lib.data.shapes import SHAPE_CLASSES
 from s12lib.datamodule import fingerprint
-from s12lib.shapes import SHAPE_CLASSES
+from s12lib.training import callbacks
+from s12lib.training.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged, TrainingDiverged
+from s12lib.training.checkpoints import CheckpointError, read_checkpoint
 
 STEPS = 6  # an epoch of the shapes fixture, in batches of 16
 

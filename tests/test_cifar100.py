@@ -12,7 +12,7 @@ import torch
 from torchvision import datasets
 
 from s12lib import CIFAR100
-from s12lib.cifar10 import DataError
+from s12lib.data.cifar10 import DataError
 from s12lib.datamodule import last_of_each_class
 
 TRAIN_LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(100), 20))

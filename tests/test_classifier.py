@@ -8,8 +8,8 @@ from pytorch_lightning.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
 
-from s12lib.augment import normalize
 from s12lib.classifier import Classifier, one_cycle, whitening_matrix
+from s12lib.data.augment import normalize
 
 STEPS = 12  # two epochs of six batches
 

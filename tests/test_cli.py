@@ -18,12 +18,12 @@ from PIL import Image
 from run_s12 import Tiny
 
 from s12lib import CLASSES, classifier, cli, gradcam, predict
-from s12lib.cam_methods import METHODS
 from s12lib.cli import LIGHTNING, OTHERS, main
+from s12lib.data.image_files import read_picture
+from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.explain import LAYERS
-from s12lib.pictures import read_picture
-from s12lib.provenance import recipe_hash
-from s12lib.shapes import SHAPE_CLASSES, draw_shapes
+from s12lib.explain.methods import METHODS
+from s12lib.training.provenance import recipe_hash
 
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -260,7 +260,7 @@ def test_a_run_that_was_cut_short_is_recorded_and_is_no_row(capsys):
 
 
 def test_packing_looks_at_the_test_set_too_and_says_so_in_the_results(trained, capsys, monkeypatch):
-    monkeypatch.setattr("s12lib.pretrained.PageResNet", lambda **arguments: Tiny(10, 0.0625))
+    monkeypatch.setattr("s12lib.weights.pretrained.PageResNet", lambda **arguments: Tiny(10, 0.0625))
     path = Path("runs/smoke-seed0/last.ckpt")
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["hyper_parameters"]["network"] = "page_resnet"
@@ -337,7 +337,7 @@ def test_predict_asks_the_weights_that_it_is_told_and_calls_their_classes_by_nam
 @pytest.fixture
 def a_network_that_is_cheap_to_explain(monkeypatch):
     network = lively(NarrowResNet())
-    monkeypatch.setattr("s12lib.pretrained.load_weights", lambda path: network)
+    monkeypatch.setattr("s12lib.weights.pretrained.load_weights", lambda path: network)
     rng = np.random.default_rng(0)
     for name in ("a.png", "b$_{.png"):
         Image.fromarray(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(name)

@@ -1,4 +1,4 @@
-"""What s12lib.explain promises: the true Grad-CAM, whatever state the model is in, and a model left as it was."""
+"""What explain promises: the true Grad-CAM, whatever state the model is in, and a model left as it was."""
 
 import copy
 import gc
@@ -17,12 +17,12 @@ from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import nn
 from torch.nn import functional
 
-from s12lib import explain
-from s12lib.augment import normalize
-from s12lib.cam_methods import METHODS
-from s12lib.explain import LAYERS, class_maps, closed_form_gradcam, gradcam, logits
+from s12lib.data.augment import normalize
+from s12lib.data.shapes import draw_shapes
+from s12lib.explain import LAYERS, cam, class_maps, gradcam
+from s12lib.explain.cam import closed_form_gradcam, logits
+from s12lib.explain.methods import METHODS
 from s12lib.model import PageResNet
-from s12lib.shapes import draw_shapes
 
 SIDES = {"prep": 32, "layer1": 16, "layer2": 8, "layer3": 4}
 IMAGES = draw_shapes(6, 0, "test")[0]
@@ -242,7 +242,7 @@ def test_each_image_has_a_target_of_its_own():
 def test_a_large_batch_is_worked_off_in_chunks_without_a_seam(monkeypatch, method):
     whole = gradcam(narrow(), IMAGES, TARGETS, "layer2", method, raw=True)
     predicted = closed_form_gradcam(narrow(), IMAGES)
-    monkeypatch.setattr(explain, "CHUNK", 4)
+    monkeypatch.setattr(cam, "CHUNK", 4)
     torch.testing.assert_close(gradcam(narrow(), IMAGES, TARGETS, "layer2", method, raw=True), whole)
     torch.testing.assert_close(closed_form_gradcam(narrow(), IMAGES), predicted)
 

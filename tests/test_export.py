@@ -10,12 +10,14 @@ import pytest
 import torch
 from narrow_network import NarrowResNet, lively
 
-from s12lib import cli, export, gradcam
+from s12lib import cli, gradcam
 from s12lib.cli import main
 from s12lib.datamodule import Split
-from s12lib.explain import class_maps, logits
-from s12lib.export import OPSET, TOLERANCE, Answers, ExportError, export_onnx, export_verified, own_pictures
-from s12lib.pretrained import load_pretrained
+from s12lib.explain import class_maps
+from s12lib.explain.cam import logits
+from s12lib.export import export_onnx, onnx_file
+from s12lib.export.onnx_file import OPSET, TOLERANCE, Answers, ExportError, export_verified, own_pictures
+from s12lib.weights.pretrained import load_pretrained
 
 pytestmark = pytest.mark.xdist_group("export")  # one worker: the exporter takes seconds, and its files serve all tests
 
@@ -41,7 +43,7 @@ def exported(network, expected, tmp_path_factory):
 @pytest.fixture
 def graph_that_is_made_at_once(exported, monkeypatch):
     """The graph as the exporter made it before, for tests of what happens afterwards."""
-    monkeypatch.setattr(export, "onnx_model", lambda _, precision: onnx.load(exported[precision][0]))
+    monkeypatch.setattr(onnx_file, "onnx_model", lambda _, precision: onnx.load(exported[precision][0]))
 
 
 def unseen(count):
@@ -99,7 +101,7 @@ def test_weights_that_were_float16_already_lose_nothing(exported, tmp_path):
         rounded = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
         tensor.CopyFrom(onnx.numpy_helper.from_array(rounded, tensor.name))
     onnx.save(proto, tmp_path / "float32.onnx")
-    export.store_weights_in_float16(proto.graph)
+    onnx_file.store_weights_in_float16(proto.graph)
     onnx.save(proto, tmp_path / "float16.onnx")
     for ours, theirs in zip(*(run(tmp_path / f"{name}.onnx", unseen(4)) for name in TOLERANCE), strict=True):
         assert np.array_equal(ours, theirs)
@@ -131,7 +133,7 @@ def test_the_file_tells_nothing_of_the_machine_it_was_made_on(exported):
     for path, _ in exported.values():
         content = path.read_bytes()
         assert str(Path(torch.__file__).parent.parent).encode() not in content
-        assert str(Path(export.__file__).parent).encode() not in content
+        assert str(Path(onnx_file.__file__).parent).encode() not in content
 
 
 # ---- when it does not come about -------------------------------------------------------------------------------------
@@ -156,9 +158,9 @@ def test_weights_too_large_for_float16_are_exported_in_float32_only(network, exp
         if (factor := factors.get(tensor.name.removeprefix("network.prep."))) is not None:
             large = onnx.numpy_helper.to_array(tensor) * np.float32(factor)
             tensor.CopyFrom(onnx.numpy_helper.from_array(large, tensor.name))
-    monkeypatch.setattr(export, "onnx_model", lambda *_: proto)
+    monkeypatch.setattr(onnx_file, "onnx_model", lambda *_: proto)
     export_verified(network, tmp_path / "page.onnx", "float32", expected)
-    export.store_weights_in_float16(proto.graph)
+    onnx_file.store_weights_in_float16(proto.graph)
     with pytest.raises(ExportError, match="differ from the PyTorch model's"):
         export_verified(network, tmp_path / "half.onnx", "float16", expected)
     assert [path.name for path in tmp_path.iterdir()] == ["page.onnx"]
@@ -176,7 +178,7 @@ def test_a_full_disk_gets_one_sentence_and_leaves_nothing(network, expected, gra
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("missing", export.LIBRARIES)
+@pytest.mark.parametrize("missing", onnx_file.LIBRARIES)
 def test_a_missing_library_is_named_with_the_way_to_get_it(missing, network, expected, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ExportError, match=rf"needs {missing}, which is not installed: .*pip install onnx"):
@@ -198,7 +200,7 @@ def test_another_precision_or_network_is_refused(network, expected, tmp_path):
 def in_an_empty_folder_with_cheap_weights(network, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("S12_DATA_DIR", str(tmp_path / "no data"))
-    monkeypatch.setattr("s12lib.pretrained.load_weights", lambda path: network)
+    monkeypatch.setattr("s12lib.weights.pretrained.load_weights", lambda path: network)
 
 
 def test_the_command_writes_the_precision_asked_for_and_measures_both(
@@ -218,7 +220,7 @@ def test_the_command_writes_the_precision_asked_for_and_measures_both(
 def test_weights_of_another_dataset_are_not_measured_on_cifar10(
     in_an_empty_folder_with_cheap_weights, graph_that_is_made_at_once, network, monkeypatch, capsys
 ):
-    monkeypatch.setattr("s12lib.pretrained.read_card", lambda _: {"dataset": "my flowers"})
+    monkeypatch.setattr("s12lib.weights.pretrained.read_card", lambda _: {"dataset": "my flowers"})
     main(["export", "--format", "onnx", "--out", "page.onnx"])
     said = capsys.readouterr().out
     assert said.startswith("The test set of my flowers is not at hand.")
@@ -243,9 +245,9 @@ def test_a_wrong_input_gets_one_sentence_and_status_2(arguments, words, network,
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("S12_DATA_DIR", str(tmp_path))
     if "could not" in words:
-        monkeypatch.setattr("s12lib.pretrained.load_weights", lambda path: network)
-        monkeypatch.setattr(export, "onnx_model", lambda *_: onnx.ModelProto())
-        monkeypatch.setattr(export, "verify", lambda *_: {})
+        monkeypatch.setattr("s12lib.weights.pretrained.load_weights", lambda path: network)
+        monkeypatch.setattr(onnx_file, "onnx_model", lambda *_: onnx.ModelProto())
+        monkeypatch.setattr(onnx_file, "verify", lambda *_: {})
     Path("poem.txt").write_text("Roses are red.\n")
     Path("folder.onnx").mkdir()
     before = set(Path().rglob("*"))

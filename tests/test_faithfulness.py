@@ -1,4 +1,4 @@
-"""What s12lib.faithfulness promises: a map that finds what the network uses scores better than one that does not."""
+"""What explain.faithfulness promises: a map that finds what the network uses scores better than one that does not."""
 
 import copy
 from functools import cache
@@ -9,10 +9,10 @@ import torch
 from narrow_network import NarrowResNet, lively
 from torch import nn
 
-from s12lib import faithfulness
-from s12lib.augment import normalize
-from s12lib.explain import logits
-from s12lib.faithfulness import (
+from s12lib.data.augment import normalize
+from s12lib.explain import faithfulness
+from s12lib.explain.cam import logits
+from s12lib.explain.faithfulness import (
     deletion_auc,
     deletion_curves,
     insertion_auc,
@@ -20,7 +20,7 @@ from s12lib.faithfulness import (
     pixel_ranks,
     road,
 )
-from s12lib.localization import random_maps
+from s12lib.explain.localization import random_maps
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # the library's ROAD
 

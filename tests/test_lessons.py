@@ -12,7 +12,7 @@ import yaml
 from lesson_outputs import build, code_of, printed
 
 from s12lib import lesson
-from s12lib.cifar10 import DataError
+from s12lib.data.cifar10 import DataError
 from s12lib.datamodule import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent

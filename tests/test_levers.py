@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s12lib import levers
-from s12lib.results import ResultsError
+from s12lib.results.records import ResultsError
+from s12lib.training import ablate as levers
 
 
 def write_run(folder, without, seed, accuracy, **changes):

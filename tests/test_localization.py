@@ -1,11 +1,11 @@
-"""What s12lib.localization promises: right values on maps whose answer is known, and baselines that know nothing."""
+"""What explain.localization promises: right values on maps whose answer is known, and baselines that know nothing."""
 
 import numpy as np
 import pytest
 import torch
 
-from s12lib.localization import confidence_interval, energy_in_mask, gaussian_maps, pointing_game, random_maps
-from s12lib.shapes import draw_shapes
+from s12lib.data.shapes import draw_shapes
+from s12lib.explain.localization import confidence_interval, energy_in_mask, gaussian_maps, pointing_game, random_maps
 
 MEASURES = [pointing_game, energy_in_mask]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s12lib import pictures
-from s12lib.pictures import PictureError, open_picture, read_picture, to_32x32
+from s12lib.data import image_files as pictures
+from s12lib.data.image_files import PictureError, open_picture, read_picture, to_32x32
 
 
 @pytest.fixture

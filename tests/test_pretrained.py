@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 import s12lib
-from s12lib import results
-from s12lib.app_answers import Expert
-from s12lib.augment import normalize
-from s12lib.checkpoints import CheckpointError
+from s12lib.app.answers import Expert
+from s12lib.data.augment import normalize
 from s12lib.datamodule import CIFAR10, Shapes
 from s12lib.model import PageResNet
-from s12lib.pretrained import WeightsError, load_card, load_pretrained, load_weights, measure, pack, predict
+from s12lib.results import records as results
+from s12lib.training.checkpoints import CheckpointError
+from s12lib.weights.pretrained import WeightsError, load_card, load_pretrained, load_weights, measure, pack, predict
 
 
 @pytest.fixture

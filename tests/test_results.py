@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from s12lib import results
-from s12lib.provenance import recipe_hash
+from s12lib.results import records as results
+from s12lib.training.provenance import recipe_hash
 
 ROOT = Path(__file__).parent.parent
 RUN = {

@@ -1,4 +1,4 @@
-"""What s12lib.sanity promises: 1 for maps that behave, less for those that do not, and the same numbers every time."""
+"""What explain.sanity promises: 1 for maps that behave, less for those that do not, and the same numbers every time."""
 
 import copy
 from functools import cache, partial
@@ -9,10 +9,10 @@ from narrow_network import NarrowResNet, lively
 from scipy.stats import spearmanr
 from torch import nn
 
+from s12lib.data.shapes import draw_shapes
 from s12lib.explain import gradcam
-from s12lib.localization import random_maps
-from s12lib.sanity import cascading_randomization, flip_equivariance, rank_correlation, untrained
-from s12lib.shapes import draw_shapes
+from s12lib.explain.localization import random_maps
+from s12lib.explain.sanity import cascading_randomization, flip_equivariance, rank_correlation, untrained
 
 IMAGES = draw_shapes(4, 0, "test")[0]
 STAGES = ["head", "layer3", "layer2", "layer1", "prep"]

@@ -1,4 +1,4 @@
-"""What s12lib.shapes promises: the same pictures everywhere, honest masks, and a task that a linear model cannot do."""
+"""What data.shapes promises: the same pictures everywhere, honest masks, and a task that a linear model cannot do."""
 
 import hashlib
 from functools import cache
@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from s12lib.shapes import SHAPE_CLASSES, SPLITS, draw_shapes
+from s12lib.data.shapes import SHAPE_CLASSES, SPLITS, draw_shapes
 
 # SHA-256 of the images, labels and masks of draw_shapes(260, 7, "test"). A new value means new pictures for everybody:
 # every weight file, result and figure made with the old ones must be made again.

@@ -13,11 +13,12 @@ import matplotlib
 import pytest
 from packaging.requirements import Requirement
 
-from s12lib import CLASSES, load_card, load_pretrained, predict, space
+from s12lib import CLASSES, load_card, load_pretrained, predict
 from s12lib.cli import main
-from s12lib.pictures import read_picture
-from s12lib.pretrained import WEIGHTS_DIR
-from s12lib.space import CHECKOUT, NEEDED, SpaceError, front_matter, write_space
+from s12lib.data.image_files import read_picture
+from s12lib.export import space
+from s12lib.export.space import CHECKOUT, NEEDED, SpaceError, front_matter, write_space
+from s12lib.weights.pretrained import WEIGHTS_DIR
 
 pytestmark = pytest.mark.xdist_group("space")  # one worker: the Space is made once
 
@@ -59,12 +60,12 @@ def test_its_requirements_are_the_locks_and_name_no_address(made):
 
 def test_it_holds_the_package_the_examples_and_one_set_of_weights(made):
     files = tree(made)
-    assert {"LICENSE", "app.py", "s12lib/app.py", "s12lib/model.py", "s12lib/viz/course.mplstyle"} <= set(files)
+    assert {"LICENSE", "app.py", "s12lib/app/server.py", "s12lib/model.py", "s12lib/viz/course.mplstyle"} <= set(files)
     assert sorted(name for name in files if name.startswith("s12lib/weights/")) == [
         f"s12lib/weights/page_resnet_cifar10.{ending}" for ending in ("csv", "json", "safetensors")
     ]
-    ours = space.PACKAGE / "app_files"
-    assert {f"s12lib/app_files/{path.name}" for path in ours.iterdir()} <= set(files)
+    ours = space.PACKAGE / "app/files"
+    assert {f"s12lib/app/files/{path.name}" for path in ours.iterdir()} <= set(files)
     assert not [name for name in files if "__pycache__" in name or name.endswith(".part")]
     for name, content in files.items():
         assert str(CHECKOUT).encode() not in content, f"{name} names a folder of this machine"

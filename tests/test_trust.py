@@ -1,15 +1,22 @@
-"""What s12lib.trust promises: the table of methods and layers, each number that of the measures it is made from."""
+"""What explain.comparison promises: the table of methods and layers, each number that of its measures."""
 
 import numpy as np
 import pytest
 import torch
 from narrow_network import NarrowResNet, lively
 
-from s12lib import trust
+from s12lib.data.shapes import draw_shapes
 from s12lib.explain import LAYERS, gradcam, gradcams
-from s12lib.localization import energy_in_mask, pointing_game
-from s12lib.shapes import draw_shapes
-from s12lib.trust import PLACES, baseline_scores, cell, coarse_mask_scores, localization_scores, table_lines
+from s12lib.explain import comparison as trust
+from s12lib.explain.comparison import (
+    PLACES,
+    baseline_scores,
+    cell,
+    coarse_mask_scores,
+    localization_scores,
+    table_lines,
+)
+from s12lib.explain.localization import energy_in_mask, pointing_game
 
 IMAGES, _, MASKS = draw_shapes(6, 0, "test")
 METHODS = ("gradcam", "eigencam", "random")

@@ -14,8 +14,8 @@ import pytest
 from built_book import FAINT_TEXT, LAPTOP, PHONE, ROOT, TOO_WIDE, Visit
 from PIL import Image
 
-from s12lib import pictures
-from s12lib.pictures import PictureError, read_picture
+from s12lib.data import image_files as pictures
+from s12lib.data.image_files import PictureError, read_picture
 
 PAGE = "book/try.html"
 PHOTO = Path(matplotlib.__file__).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
@@ -211,7 +211,7 @@ def test_an_archive_with_another_hash_is_deleted_and_nothing_of_it_is_used(brows
 @pytest.fixture(scope="module")
 def site(html):
     """The built book with what `make site` puts into it, made here when it is missing or of other weights."""
-    from s12lib.pretrained import load_card
+    from s12lib.weights.pretrained import load_card
 
     folder = html / "_static" / "try"
     if json.loads((folder / "files.json").read_text()).get("sha256") != load_card()["sha256"]:
@@ -244,9 +244,9 @@ def answer_to(visit, path):
 
 def real_pictures(folder):
     """Photographs that come with installed packages and, where CIFAR-10 is to be had, some of its test set."""
-    from s12lib.cifar10 import default_data_dir
+    from s12lib.data.cifar10 import default_data_dir
 
-    paths = [PHOTO, *sorted((ROOT / "s12lib" / "app_files").glob("*.jpg"))]
+    paths = [PHOTO, *sorted((ROOT / "s12lib" / "app" / "files").glob("*.jpg"))]
     npz = next((path for path in (default_data_dir(), ROOT / "data") if (path / "cifar10.npz").exists()), None)
     if npz is not None:
         for k, image in enumerate(np.load(npz / "cifar10.npz")["test_images"][:12]):
@@ -305,7 +305,7 @@ def test_a_bad_file_gets_its_sentence_and_the_next_good_one_its_answer(loaded, t
 
 @pytest.mark.slow
 def test_a_picture_may_be_dropped_and_an_example_be_taken(loaded, tmp_path):
-    from s12lib.app_examples import FOLDER
+    from s12lib.app.examples import FOLDER
 
     flower = FOLDER / "flower.jpg"
     chosen, _ = answer_to(loaded, flower)

@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from s12lib import unfamiliar
-from s12lib.cli import main
-from s12lib.errors import CourseError
-from s12lib.familiarity import SCORES, Familiarity
-from s12lib.pretrained import WEIGHTS_DIR, load_card, load_pretrained, logits_of
-from s12lib.unfamiliar import (
+from s12lib.app import familiarity_threshold as unfamiliar
+from s12lib.app.familiarity import SCORES, Familiarity
+from s12lib.app.familiarity_threshold import (
     WARNED,
     auroc,
     dataset_of,
@@ -20,6 +17,9 @@ from s12lib.unfamiliar import (
     warned,
     write_familiarity,
 )  # fmt: skip
+from s12lib.cli import main
+from s12lib.errors import CourseError
+from s12lib.weights.pretrained import WEIGHTS_DIR, load_card, load_pretrained, logits_of
 
 
 def confident(count: int, height: float, seed: int = 0) -> torch.Tensor:

@@ -5,8 +5,8 @@ Each returns a :class:`Drawing`: the figure, and alt text that is made from the 
 
 from s12lib.viz.canvas import NARROW, WIDE, Drawing, png, show
 from s12lib.viz.curves import bars, histograms, learning_curves, lines, lr_sweep, reliability
+from s12lib.viz.grids import confusion_matrix, image_grid, image_rows, shape_walk
 from s12lib.viz.heatmaps import heatmap_table
-from s12lib.viz.pictures import confusion_matrix, image_grid, image_rows, shape_walk
 
 __all__ = [
     "NARROW",

@@ -1,4 +1,4 @@
-/* Any picture file → the 32×32 RGB pixels that the network is shown: the rule of s12lib/pictures.py, byte for byte. */
+/* Any picture file → the 32×32 RGB pixels that the network is shown: the rule of s12lib/data/image_files.py, byte for byte. */
 "use strict";
 
 const SIDE = 32;

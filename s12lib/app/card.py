@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from s12lib.app_examples import Example, percent
+from s12lib.app.examples import Example, percent
 
 
 def card_html(card: dict[str, Any], classes: Sequence[str], examples: Sequence[Example]) -> str:

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from s12lib.augment import normalize
+from s12lib.data.augment import normalize
+from s12lib.data.shapes import draw_shapes
 from s12lib.errors import CourseError
-from s12lib.explain import CHUNK, class_maps, float32_copy, logits, logits_and_class_maps
-from s12lib.shapes import draw_shapes
-from s12lib.whole_file import whole_file
+from s12lib.explain import class_maps
+from s12lib.explain.cam import CHUNK, float32_copy, logits, logits_and_class_maps
+from s12lib.files import whole_file
 
 if TYPE_CHECKING:
     import onnx

@@ -15,10 +15,10 @@ from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 from tqdm import tqdm
 
-from s12lib.checkpoints import CheckpointError, read_checkpoint
 from s12lib.datamodule import fingerprint
 from s12lib.errors import CourseError
-from s12lib.whole_file import whole_file
+from s12lib.files import whole_file
+from s12lib.training.checkpoints import CheckpointError, read_checkpoint
 
 
 class TrainingDiverged(CourseError):

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from s12lib.cifar10 import CLASSES
+from s12lib.app.familiarity import SCORES
+from s12lib.data.cifar10 import CLASSES
+from s12lib.data.image_files import to_32x32
+from s12lib.data.shapes import draw_shapes
 from s12lib.datamodule import CIFAR10, ImageArrays, Shapes
 from s12lib.errors import CourseError
-from s12lib.familiarity import SCORES
-from s12lib.pictures import to_32x32
-from s12lib.pretrained import load_weights, logits_of, read_card
-from s12lib.shapes import draw_shapes
-from s12lib.whole_file import write_whole
+from s12lib.files import write_whole
+from s12lib.weights.pretrained import load_weights, logits_of, read_card
 
 WARNED = 0.05  # of the validation pictures; so many needless warnings buy the others
 

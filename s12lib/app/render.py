@@ -9,8 +9,8 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
-from s12lib.app_answers import Answer, Settings
-from s12lib.app_examples import FOLDER, Mistake, percent
+from s12lib.app.answers import Answer, Settings
+from s12lib.app.examples import FOLDER, Mistake, percent
 from s12lib.viz.heatmaps import hottest_place
 
 SIDE = 192  # pixels a side: 6 × 32, so that each of the network's pixels is a square of 6 × 6

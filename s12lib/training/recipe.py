@@ -13,14 +13,15 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.tensorboard import _TENSORBOARD_AVAILABLE
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
-from s12lib import provenance, results
-from s12lib.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged
-from s12lib.checkpoints import CheckpointError, read_checkpoint, run_of
 from s12lib.cifar100 import CIFAR100  # noqa: F401 (so that --data finds it)
 from s12lib.classifier import Classifier
 from s12lib.datamodule import ImageArrays, fingerprint
 from s12lib.folders import Pictures  # noqa: F401
-from s12lib.pretrained import logits_of, network_weights, weights_sha256
+from s12lib.results import records as results
+from s12lib.training import provenance
+from s12lib.training.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged
+from s12lib.training.checkpoints import CheckpointError, read_checkpoint, run_of
+from s12lib.weights.pretrained import logits_of, network_weights, weights_sha256
 
 EXPECTED_WARNINGS = (
     "LightningCLI's args parameter",

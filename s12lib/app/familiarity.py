@@ -1,6 +1,6 @@
 """How familiar a picture looks to the network: a score from its logits, held against a threshold from the card.
 
-Score and threshold are measured by :mod:`s12lib.unfamiliar`, with ``s12 familiarity``.
+Score and threshold are measured by :mod:`s12lib.app.familiarity_threshold`, with ``s12 familiarity``.
 """
 
 from collections.abc import Callable

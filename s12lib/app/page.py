@@ -6,13 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from s12lib.app_answers import APP_METHODS, MOST_PICTURES, PREDICTED, Expert, RequestError, whole_number
-from s12lib.app_card import card_html, examples_html
-from s12lib.app_examples import recorded
-from s12lib.app_html import answers_html, mistakes_html
+from s12lib.app.answers import APP_METHODS, MOST_PICTURES, PREDICTED, Expert, RequestError, whole_number
+from s12lib.app.card import card_html, examples_html
+from s12lib.app.examples import recorded
+from s12lib.app.render import answers_html, mistakes_html
+from s12lib.data.image_files import FORMATS, MAX_BYTES
 from s12lib.errors import CourseError
 from s12lib.explain import LAYERS
-from s12lib.pictures import FORMATS, MAX_BYTES
 
 AT_ONCE = 2  # answers being computed; more of them would only wait for the same cores
 WAITING = 20  # requests in the queue; whoever comes after them is told that the app is busy

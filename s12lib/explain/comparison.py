@@ -1,6 +1,7 @@
 """The measured answer to "does the heatmap lie on the object?": every method at every layer, beside three baselines.
 
-``python -m s12lib.trust`` prints the table for the package's network on ``Shapes``, whose masks are known exactly.
+``python -m s12lib.explain.comparison`` prints the table for the package's network on ``Shapes``, whose masks are known
+exactly.
 """
 
 import argparse
@@ -11,12 +12,19 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from s12lib.cam_methods import METHODS
-from s12lib.explain import LAYERS, Images, enlarge, gradcams
-from s12lib.localization import Array, confidence_interval, energy_in_mask, gaussian_maps, pointing_game, random_maps
-from s12lib.pretrained import load_pretrained
-from s12lib.sanity import untrained
-from s12lib.shapes import draw_shapes
+from s12lib.data.shapes import draw_shapes
+from s12lib.explain.cam import LAYERS, Images, enlarge, gradcams
+from s12lib.explain.localization import (
+    Array,
+    confidence_interval,
+    energy_in_mask,
+    gaussian_maps,
+    pointing_game,
+    random_maps,
+)
+from s12lib.explain.methods import METHODS
+from s12lib.explain.sanity import untrained
+from s12lib.weights.pretrained import load_pretrained
 
 Name = tuple[str, str]
 
@@ -88,7 +96,7 @@ def cell(values: torch.Tensor) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Measure on ``--count`` held-out pictures of Shapes, and print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m s12lib.trust", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m s12lib.explain.comparison", description=__doc__)
     parser.add_argument("--count", type=int, default=2000)
     count = parser.parse_args(argv).count
     network = load_pretrained("page_resnet_shapes")

@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from s12lib import app_examples
-from s12lib.app_answers import APP_METHODS, Expert, Settings
-from s12lib.app_examples import RECORD, Example, Mistake
-from s12lib.app_html import enlarged, with_heat
-from s12lib.cifar10 import CLASSES
+from s12lib.app import examples as app_examples
+from s12lib.app.answers import APP_METHODS, Expert, Settings
+from s12lib.app.examples import RECORD, Example, Mistake
+from s12lib.app.familiarity_threshold import page_of_text
+from s12lib.app.render import enlarged, with_heat
+from s12lib.data.cifar10 import CLASSES
+from s12lib.data.image_files import read_picture
+from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.datamodule import CIFAR10
 from s12lib.explain import gradcam
-from s12lib.pictures import read_picture
-from s12lib.pretrained import logits_of
-from s12lib.shapes import SHAPE_CLASSES, draw_shapes
-from s12lib.unfamiliar import page_of_text
-from s12lib.whole_file import whole_file, write_whole
+from s12lib.files import whole_file, write_whole
+from s12lib.weights.pretrained import logits_of
 
 MISTAKES = 20
 BAND = 40  # pixels of white above and below an example's picture, which the app's centre crop takes away again

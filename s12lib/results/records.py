@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s12lib.errors import CourseError
-from s12lib.whole_file import write_whole
+from s12lib.files import write_whole
 
 TARGETS = (("book/results.md", "results"), ("README.md", "results"), ("book/results.md", "levers"))
 """Which part of which file is written: what stands between its two markers."""
@@ -130,7 +130,7 @@ def fill(text: str, content: str, part: str = "results") -> str:
 
 def contents(folder: Path = Path("results")) -> dict[str, str]:
     """What stands in each part: the table of measured runs, and that of the levers."""
-    from s12lib import levers
+    from s12lib.training import ablate as levers
 
     return {"results": table(folder), "levers": levers.table(folder / "levers") or "Not measured yet."}
 

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from s12lib.errors import CourseError
-from s12lib.pretrained import load_weights, read_card, weights_path
+from s12lib.weights.pretrained import load_weights, read_card, weights_path
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent.parent
 CHECKOUT = PACKAGE.parent
 NEEDED = (
     "gradio", "grad-cam", "matplotlib", "numpy", "pillow", "pytorch-lightning", "safetensors", "torch", "torchvision",
@@ -30,6 +30,7 @@ from s12lib.app import launch
 if __name__ == "__main__":
     launch(port=None, weights={weights!r})
 '''
+WEIGHTS_FILES = (".safetensors", ".json", ".csv")  # what there is for each name of weights
 BINARY = ("*.safetensors", "*.png", "*.jpg")  # the Hub takes such files by Git LFS only
 ABOUT = """
 # {title}
@@ -143,9 +144,14 @@ def readme(card: dict[str, Any], name: str, parameters: int, pins: dict[str, lis
 
 def copy_package(to: Path, weights: Path) -> None:
     """The package with its examples, and of all weights only those that the Space shows, with card and curve."""
-    shutil.copytree(PACKAGE, to, ignore=shutil.ignore_patterns("__pycache__", "weights", "*.part"))
-    (to / "weights").mkdir()
-    for suffix in (".safetensors", ".json", ".csv"):
+    others = [f"*{suffix}" for suffix in WEIGHTS_FILES]
+
+    def unwanted(folder: str, names: list[str]) -> set[str]:
+        patterns = ("__pycache__", "*.part", *(others if Path(folder).name == "weights" else ()))
+        return shutil.ignore_patterns(*patterns)(folder, names)
+
+    shutil.copytree(PACKAGE, to, ignore=unwanted)
+    for suffix in WEIGHTS_FILES:
         if (file := weights.with_suffix(suffix)).exists():
             shutil.copy(file, to / "weights")
 

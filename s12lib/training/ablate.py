@@ -1,9 +1,9 @@
 """What each lever of a recipe is worth: the same run with it and without it, judged on the validation split.
 
-``python -m s12lib.levers --config recipes/fast.yaml --epochs 6 --seeds 0 1 2`` trains the recipe on 45,000 images as it
-is, then with one lever at a time switched off. ``--held-out 40000`` trains on 10,000: the recipe's whole schedule at a
-fraction of the cost. Each run leaves one file in ``results/levers/``, and a run that has left its file is not repeated.
-The test set is not touched. ``s12 results`` puts the table into the book.
+``python -m s12lib.training.ablate --config recipes/fast.yaml --epochs 6 --seeds 0 1 2`` trains the recipe on 45,000
+images as it is, then with one lever at a time switched off. ``--held-out 40000`` trains on 10,000: the recipe's whole
+schedule at a fraction of the cost. Each run leaves one file in ``results/levers/``, and a run that has left its file is
+not repeated. The test set is not touched. ``s12 results`` puts the table into the book.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from s12lib.results import ResultsError
-from s12lib.whole_file import write_whole
+from s12lib.files import write_whole
+from s12lib.results.records import ResultsError
 
 FOLDER = Path("results/levers")
 LEVERS: dict[str, tuple[str, Any]] = {
@@ -65,7 +65,7 @@ def train(
     out = folder / f"{name}.json"
     if out.exists():
         return out
-    from s12lib.recipe import RecipeCLI, expect_warnings
+    from s12lib.training.recipe import RecipeCLI, expect_warnings
 
     expect_warnings()
     arguments = {
@@ -158,7 +158,7 @@ def refuse_other_differences(off: str, config: dict[str, Any], without: dict[str
 
 def main(argv: list[str] | None = None) -> None:
     """Train what is missing, seed by seed, so that an early stop leaves whole comparisons; then print the table."""
-    parser = argparse.ArgumentParser(prog="python -m s12lib.levers", description="What is each lever worth?")
+    parser = argparse.ArgumentParser(prog="python -m s12lib.training.ablate", description="What is each lever worth?")
     parser.add_argument("--config", type=Path, default=Path("recipes/fast.yaml"))
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])

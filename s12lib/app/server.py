@@ -34,11 +34,11 @@ def build_app(weights: str | Path = "page_resnet_cifar10") -> "gradio.Blocks":
     if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's own folder is one for all users of a machine: the first one's
         os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="page-resnet-")
         atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
-    from s12lib.app_answers import Expert
+    from s12lib.app.answers import Expert
 
     expert = Expert(weights)
     try:
-        from s12lib.app_page import Page
+        from s12lib.app.page import Page
     except ModuleNotFoundError as error:
         raise AppError(f"The app needs the package {error.name}: `pip install 's12lib[app]'` brings it.") from error
     return Page(expert).build()
@@ -74,8 +74,8 @@ def server_settings() -> dict[str, Any]:
     from fastapi.exceptions import RequestValidationError
     from gradio.themes import Default
 
-    from s12lib.app_html import CSS
-    from s12lib.pictures import MAX_BYTES
+    from s12lib.app.render import CSS
+    from s12lib.data.image_files import MAX_BYTES
 
     handlers = {503: _says(BUSY, 503), RequestValidationError: _says(NOT_UNDERSTOOD, 422)}
     fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}

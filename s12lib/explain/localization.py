@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from s12lib.explain import enlarge
+from s12lib.explain.cam import enlarge
 
 Array = np.ndarray | torch.Tensor
 

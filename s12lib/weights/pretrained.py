@@ -14,18 +14,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from s12lib.augment import as_tensor, normalize
-from s12lib.checkpoints import CheckpointError, read_checkpoint, run_of
-from s12lib.cifar10 import CLASSES
+from s12lib.data.augment import as_tensor, normalize
+from s12lib.data.cifar10 import CLASSES
+from s12lib.data.shapes import SHAPE_CLASSES
 from s12lib.errors import CourseError
+from s12lib.files import write_whole
 from s12lib.model import PageResNet
-from s12lib.shapes import SHAPE_CLASSES
-from s12lib.whole_file import write_whole
+from s12lib.training.checkpoints import CheckpointError, read_checkpoint, run_of
 
 if TYPE_CHECKING:
     from s12lib.datamodule import Split  # which would load Lightning
 
-WEIGHTS_DIR = Path(__file__).parent / "weights"
+WEIGHTS_DIR = Path(__file__).parent
 INTENDED_USE = (
     "Teaching and experiments on 32x32 pictures of the ten classes. It answers with one of them whatever it is shown, "
     "so nothing that matters to anybody should depend on it."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent / "app_files"
+FOLDER = Path(__file__).parent / "files"
 RECORD = "measured.json"
 
 

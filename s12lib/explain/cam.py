@@ -16,8 +16,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 from torch.nn import functional
 
-from s12lib.augment import as_tensor, normalize
-from s12lib.cam_methods import METHODS
+from s12lib.data.augment import as_tensor, normalize
+from s12lib.explain.methods import METHODS
 
 Images = np.ndarray | torch.Tensor
 Targets = int | Sequence[int] | np.ndarray | torch.Tensor | None

@@ -1,0 +1,1 @@
+"""Datasets on disk, and what is done to images on their way into a batch."""

@@ -1,0 +1,1 @@
+"""What was measured: one JSON file a run, and the tables made from them."""
