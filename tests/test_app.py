@@ -11,12 +11,18 @@ import numpy as np
 import pytest
 from running_app import free_port
 
-from s12lib.app import render as app_html
 from s12lib.app import server
 from s12lib.app.answers import APP_METHODS, PREDICTED, Expert, RequestError, whole_number
-from s12lib.app.card import card_html, examples_html
 from s12lib.app.examples import recorded
-from s12lib.app.render import UNFAMILIAR, answers_html, mistakes_html, with_heat
+from s12lib.app.render import (
+    CSS,
+    UNFAMILIAR,
+    answers_html,
+    card_html,
+    examples_html,
+    mistakes_html,
+    with_heat,
+)
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.explain.methods import METHODS
 from s12lib.weights.pretrained import load_card
@@ -142,8 +148,8 @@ def test_examples_and_mistakes_are_told_in_words():
 
 
 def test_nothing_in_the_style_is_fetched():
-    assert "url(" not in app_html.CSS
-    assert "@import" not in app_html.CSS
+    assert "url(" not in CSS
+    assert "@import" not in CSS
 
 
 def test_gradio_is_not_loaded_before_the_app_is_built():

@@ -16,7 +16,7 @@ from s12lib.datamodule import Split
 from s12lib.explain import class_maps
 from s12lib.explain.cam import logits
 from s12lib.export import export_onnx, onnx_file
-from s12lib.export.onnx_file import OPSET, TOLERANCE, Answers, ExportError, export_verified, own_pictures
+from s12lib.export.onnx_file import OPSET, TOLERANCE, Answers, ExportError, export_verified, reference_images
 from s12lib.weights.pretrained import load_pretrained
 
 pytestmark = pytest.mark.xdist_group("export")  # one worker: the exporter takes seconds, and its files serve all tests
@@ -109,13 +109,13 @@ def test_weights_that_were_float16_already_lose_nothing(exported, tmp_path):
 
 def test_the_report_is_what_was_measured(network, expected, exported):
     for precision, (path, report) in exported.items():
-        found = run(path, own_pictures())
+        found = run(path, reference_images())
         off = max(np.abs(found[0] - expected.logits).max(), np.abs(found[1] - expected.class_maps).max())
         assert report["largest_difference"] == pytest.approx(off, rel=0.1, abs=1e-5)
         assert report["milliseconds"] > 0
         assert report["test_accuracy"] is None
         assert {key: report[key] for key in ("precision", "opset", "bytes", "pictures")} == {
-            "precision": precision, "opset": OPSET, "bytes": path.stat().st_size, "pictures": len(own_pictures()),
+            "precision": precision, "opset": OPSET, "bytes": path.stat().st_size, "pictures": len(reference_images()),
         }  # fmt: skip
     assert exported["float16"][1]["largest_difference"] > exported["float32"][1]["largest_difference"]
 
@@ -125,7 +125,7 @@ def test_test_pictures_are_verified_too_and_their_accuracy_is_measured(network, 
     labels = logits(network, images).argmax(1)
     labels[:2] = (labels[:2] + 1) % 10
     report = export_onnx(network, tmp_path / "page.onnx", test=Split(images, labels))
-    assert report["pictures"] == len(own_pictures()) + 8
+    assert report["pictures"] == len(reference_images()) + 8
     assert report["test_accuracy"] == 0.75
 
 
@@ -210,7 +210,7 @@ def test_the_command_writes_the_precision_asked_for_and_measures_both(
     said = capsys.readouterr().out.splitlines()
     assert "its accuracy is not measured" in said[0]
     assert [line.split()[0] for line in said[2:4]] == list(TOLERANCE)
-    assert f"on {len(own_pictures())} pictures" in said[4]
+    assert f"on {len(reference_images())} pictures" in said[4]
     assert said[5] == f"Wrote new/page.onnx: ONNX opset {OPSET}, float16 weights."
     assert [path.name for path in Path("new").iterdir()] == ["page.onnx"]
     types = {tensor.data_type for tensor in onnx.load("new/page.onnx").graph.initializer}
@@ -273,7 +273,7 @@ def test_the_shipped_weights_are_exported_whole_and_agree_on_all_test_images(rea
     accuracy = (expected.logits[-10_000:].argmax(1) == data["test_labels"]).mean()
     for precision, size in (("float32", 26.4e6), ("float16", 13.2e6)):
         report = export_verified(network, tmp_path / f"{precision}.onnx", precision, expected)
-        assert report["pictures"] == 10_000 + len(own_pictures())
+        assert report["pictures"] == 10_000 + len(reference_images())
         assert report["bytes"] == pytest.approx(size, rel=0.01)
         assert report["largest_difference"] < 1e-4  # in float16 too, since the weights come in it
         assert report["test_accuracy"] == pytest.approx(accuracy, abs=1e-4)

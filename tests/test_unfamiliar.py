@@ -9,7 +9,7 @@ import torch
 from s12lib.app import familiarity_threshold as unfamiliar
 from s12lib.app.familiarity import SCORES, Familiarity
 from s12lib.app.familiarity_threshold import (
-    WARNED,
+    FALSE_WARNING_RATE,
     auroc,
     dataset_of,
     measure_familiarity,
@@ -50,7 +50,7 @@ def test_energy_is_the_logarithm_of_the_summed_exponentials():
 def test_the_threshold_warns_of_the_stated_share_of_validation_pictures():
     validation = confident(2000, 8)
     measured = measure_familiarity(validation, {"odd": confident(100, 0, seed=1)})
-    assert warned(validation, measured) == pytest.approx(WARNED, abs=1e-3)
+    assert warned(validation, measured) == pytest.approx(FALSE_WARNING_RATE, abs=1e-3)
     assert warned(confident(100, 0, seed=1), measured) > 0.9
 
 
@@ -115,7 +115,7 @@ def test_the_command_writes_what_it_measured_into_the_card(few_shapes, tmp_path,
     assert after == before
     assert measured["validation"] == {"dataset": "Shapes", "images": 60, "seen_in_training": False}
     assert set(measured["warned"]) == {"validation", "test", "noise", "text", "flat colours"}
-    assert measured["warned"]["validation"] == pytest.approx(WARNED, abs=1 / 60)
+    assert measured["warned"]["validation"] == pytest.approx(FALSE_WARNING_RATE, abs=1 / 60)
     assert measured["score"] in capsys.readouterr().out
     main(["familiarity", str(weights)])
     assert json.loads(weights.with_suffix(".json").read_text())["familiarity"] == measured
@@ -139,7 +139,7 @@ def test_the_shipped_card_says_what_was_measured_on_what():
     assert measured["validation"]["seen_in_training"] == (card["train_images"] == 50_000)
     best = max(measured["auroc"], key=lambda name: sum(measured["auroc"][name].values()))
     assert measured["score"] == best
-    assert measured["warned"]["validation"] == pytest.approx(WARNED, abs=0.001)
+    assert measured["warned"]["validation"] == pytest.approx(FALSE_WARNING_RATE, abs=0.001)
     assert min(share for kind, share in measured["warned"].items() if kind not in ("validation", "test")) > 0.5
 
 

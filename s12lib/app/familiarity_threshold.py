@@ -1,9 +1,9 @@
 """Measures how well the network tells unfamiliar pictures from familiar ones, and from where on the app warns.
 
-The threshold is the score that WARNED of the validation pictures fall below: the field's custom of judging such scores
-where 95 % of the familiar pictures pass. Which score is taken is measured, too: the one that best tells validation
-pictures from four kinds of drawn ones. The test set chooses nothing; it only says how many of its pictures are warned
-of, since validation pictures may have been trained on, and then look more familiar than new ones.
+The threshold is the score that FALSE_WARNING_RATE of the validation pictures fall below: the field's custom of judging
+such scores where 95 % of the familiar pictures pass. Which score is taken is measured, too: the one that best tells
+validation pictures from four kinds of drawn ones. The test set chooses nothing; it only says how many of its pictures
+are warned of, since validation pictures may have been trained on, and then look more familiar than new ones.
 """
 
 import json
@@ -23,7 +23,7 @@ from s12lib.errors import CourseError
 from s12lib.files import write_whole
 from s12lib.weights.pretrained import load_weights, logits_of, read_card
 
-WARNED = 0.05  # of the validation pictures; so many needless warnings buy the others
+FALSE_WARNING_RATE = 0.05  # of the validation pictures; so many needless warnings buy the others
 
 
 def unfamiliar_pictures(count: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -62,7 +62,7 @@ def measure_familiarity(validation: torch.Tensor, unfamiliar: dict[str, torch.Te
         for name, score in SCORES.items()
     }
     best = max(separation, key=lambda name: sum(separation[name].values()))
-    threshold = SCORES[best](validation).double().quantile(WARNED).item()
+    threshold = SCORES[best](validation).double().quantile(FALSE_WARNING_RATE).item()
     return {"score": best, "threshold": threshold, "auroc": separation}
 
 

@@ -7,16 +7,15 @@ from typing import Any
 import gradio as gr
 
 from s12lib.app.answers import APP_METHODS, MOST_PICTURES, PREDICTED, Expert, RequestError, whole_number
-from s12lib.app.card import card_html, examples_html
 from s12lib.app.examples import recorded
-from s12lib.app.render import answers_html, mistakes_html
+from s12lib.app.render import answers_html, card_html, examples_html, mistakes_html
 from s12lib.data.image_files import FORMATS, MAX_BYTES
 from s12lib.errors import CourseError
 from s12lib.explain import LAYERS
 
-AT_ONCE = 2  # answers being computed; more of them would only wait for the same cores
-WAITING = 20  # requests in the queue; whoever comes after them is told that the app is busy
-LIMITED: dict[str, Any] = {"preprocess": False, "concurrency_id": "network", "concurrency_limit": AT_ONCE}
+MAX_CONCURRENT = 2  # answers being computed; more of them would only wait for the same cores
+QUEUE_SIZE = 20  # requests in the queue; whoever comes after them is told that the app is busy
+LIMITED: dict[str, Any] = {"preprocess": False, "concurrency_id": "network", "concurrency_limit": MAX_CONCURRENT}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 NOT_UNDERSTOOD = "That is not understood: upload picture files, and choose settings from those on the page."
 EMPTY = "<p>Upload a picture or pick an example: the answer will be here.</p>"
@@ -117,10 +116,10 @@ class Page:
                     self._gallery()
             with gr.Tab("Model card"):
                 gr.HTML(card_html(card, self.expert.classes, self.examples), js_on_load=None)
-        return app.queue(max_size=WAITING)
+        return app.queue(max_size=QUEUE_SIZE)
 
     def _try_it(self) -> None:
-        with gr.Row(elem_id="try"):  # the order of a narrow page; a wide one has the answer on its right, see app_html
+        with gr.Row(elem_id="try"):  # the order of a narrow page; a wide one has the answer on its right, see style.css
             with gr.Column(elem_id="ask"):
                 files = gr.File(label="Your pictures", file_count="multiple", height=150)
                 button = gr.Button("Explain", variant="primary")

@@ -1,16 +1,18 @@
-"""What the app shows, as HTML that stands on its own: every picture inside it, with a text for who cannot see it."""
+"""What the app shows, as HTML that stands on its own: each image inside it, with text for people who cannot see it."""
 
 import base64
 import io
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
 from s12lib.app.answers import Answer, Settings
-from s12lib.app.examples import FOLDER, Mistake, percent
+from s12lib.app.examples import FOLDER, Example, Mistake, percent
 from s12lib.viz.heatmaps import hottest_place
 
 SIDE = 192  # pixels a side: 6 × 32, so that each of the network's pixels is a square of 6 × 6
@@ -20,39 +22,7 @@ UNFAMILIAR = (
     "its classes, whatever it is shown."
 )
 
-CSS = """
-#try { display: grid; gap: 1rem; grid-template: "ask answer" auto "settings answer" 1fr / 2fr 3fr; }
-#ask { grid-area: ask; } #shown { grid-area: answer; } #settings { grid-area: settings; }
-#ask, #shown, #settings { min-width: 0 !important; }
-@media (max-width: 700px) { #try { grid-template: "ask" auto "answer" auto "settings" auto / 1fr; } }
-.answers, .mistakes { display: flex; flex-wrap: wrap; gap: 1rem; }
-.answer { flex: 1 1 16rem; min-width: 0; border: 1px solid var(--border-color-primary); border-radius: 8px;
-  padding: 1rem; background: var(--background-fill-primary); color: var(--body-text-color); }
-.answer h3 { margin: 0 0 .5rem; font-size: 1.05rem; overflow-wrap: anywhere; }
-.answer .seen { display: flex; flex-wrap: wrap; gap: .75rem; }
-.answer figure, .mistakes figure { margin: 0; max-width: 100%; }
-.answer figcaption { font-size: .85rem; color: var(--body-text-color); width: 192px; margin-top: .25rem; }
-.mistakes figcaption { font-size: .85rem; color: var(--body-text-color); width: 0; min-width: 100%; }
-.answer img { width: 192px; height: 192px; image-rendering: pixelated; border-radius: 4px; }
-.mistakes img { max-width: 100%; border-radius: 4px; }
-.answer table { width: 100%; border-collapse: collapse; margin: .75rem 0 0; }
-.answer caption { text-align: left; font-size: .85rem; color: var(--body-text-color); padding-bottom: .25rem; }
-.answer table, .card table { border: none !important; }
-.answer tr, .answer th, .answer td { border: none !important; padding: .15rem 0 !important; }
-.answer th { text-align: left; font-weight: 400; width: 6.5rem; }
-.answer td.number { text-align: right; width: 5rem; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.answer tr:first-of-type th, .answer tr:first-of-type td { font-weight: 600; }
-.bar { height: .8rem; background: #0072B2; border-radius: 2px; min-width: 1px; }
-.warning { border-left: 4px solid #D55E00; padding: .25rem .75rem; margin: 0 0 .75rem; }
-.examples { gap: .5rem; }
-.examples button { flex: 1 1 5.5rem; min-width: 5.5rem !important; max-width: 8rem; flex-direction: column;
-  justify-content: flex-start; }
-.examples button img { width: 64px; height: 64px; object-fit: cover; border-radius: 4px; margin: 0; }
-.card table { width: auto; max-width: 100%; border-collapse: collapse; }
-.card tr, .card th, .card td { border: solid var(--border-color-primary) !important; border-width: 0 0 1px !important; }
-.card th, .card td { text-align: left; vertical-align: top; padding: .3rem 1.5rem .3rem 0 !important; }
-.card th { font-weight: 600; min-width: 7rem; } .card td { overflow-wrap: anywhere; }
-"""
+CSS = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
 
 def png_address(pixels: np.ndarray) -> str:
@@ -104,7 +74,7 @@ def _card(answer: Answer, settings: Settings) -> str:
 
 
 def mistakes_html(mistakes: Sequence[Mistake], with_heat: bool) -> str:
-    """The figures of mistakes, each with its caption and its text for who cannot see it."""
+    """The figures of mistakes, each with its caption and its text for people who cannot see it."""
     figures = "".join(
         f'<figure><img src="{data_address((FOLDER / (m.heatmaps if with_heat else m.picture)).read_bytes())}" '
         f'alt="{escape(m.alt(with_heat))}"><figcaption>{escape(m.told)}</figcaption></figure>'
@@ -125,3 +95,79 @@ def _figure(image: np.ndarray, words: str) -> str:
 
 def shortened(name: str, most: int = 40) -> str:
     return name if len(name) <= most else f"{name[: most - 12]}…{name[-11:]}"
+
+
+# ---- the tab about the network ----
+
+
+def card_html(card: dict[str, Any], classes: Sequence[str], examples: Sequence[Example]) -> str:
+    """The whole tab: facts, accuracies, what is known of unfamiliar pictures, and where the examples come from."""
+    network = card["architecture"]
+    facts = {
+        "Weights": f"{card['name']}, SHA-256 {card['sha256'][:16]}…",
+        "Network": f"{network['class']}, {network['parameters']:,} parameters",
+        "Trained on": f"{card['dataset']}, {card['train_images']:,} images, {card['epochs']} epochs",
+        "Recipe": f"{card['recipe']} ({card['recipe_hash']}), seed {card['seed']}",
+        "Classes": ", ".join(classes),
+        "Licence": card["licence"],
+        "Meant for": card["intended_use"],
+    }
+    return (
+        '<div class="prose card"><h2>The network</h2>'
+        f"{_facts(facts.items())}{_accuracies(card)}{_familiarity(card)}{_sources(examples)}</div>"
+    )
+
+
+def examples_html(examples: Sequence[Example]) -> str:
+    """What was answered to each example, as a table; without answers where these weights were not measured."""
+    if not examples or not examples[0].answer:
+        return "<p>These examples were measured with other weights, so nothing is claimed of their outcomes.</p>"
+    rows = "".join(
+        f'<tr><th scope="row">{escape(e.shows)}</th><td>{escape(e.answer)}, {percent(e.probability)}</td>'
+        f"<td>{escape(e.verdict)}</td></tr>"
+        for e in examples
+    )
+    head = '<tr><th scope="col">shows</th><th scope="col">the network says</th><th scope="col">which is</th></tr>'
+    return f'<div class="prose card"><table>{head}{rows}</table></div>'
+
+
+def _facts(rows: Any) -> str:
+    cells = "".join(f'<tr><th scope="row">{escape(k)}</th><td>{escape(str(v))}</td></tr>' for k, v in rows)
+    return f"<table>{cells}</table>"
+
+
+def _accuracies(card: dict[str, Any]) -> str:
+    plain, tta = card["test_accuracy"], card["test_accuracy_tta"]
+    if plain is None:
+        return "<h2>Accuracy</h2><p>It has not been measured.</p>"
+    rows = {"as the pictures are, as in this app": f"{plain:.2%}", "averaged with their mirror images": f"{tta:.2%}"}
+    return f"<h2>Accuracy on the test set of {escape(card['dataset'])}</h2>{_facts(rows.items())}"
+
+
+def _familiarity(card: dict[str, Any]) -> str:
+    title = "<h2>Pictures unlike the training data</h2>"
+    if "familiarity" not in card:
+        return f"{title}<p>No threshold was measured for these weights, so the app warns of no picture.</p>"
+    measured = card["familiarity"]
+    validation = measured["validation"]
+    seen = (
+        "The network was trained on these very pictures, which makes them look more familiar than new ones; so it is "
+        "the share of the test set that says how often a warning is needless."
+        if validation["seen_in_training"]
+        else "The network had not seen them."
+    )
+    names = {"validation": "validation pictures", "test": "test pictures, which chose nothing"}
+    rows = {names.get(kind, kind): percent(share) for kind, share in measured["warned"].items()}
+    return (
+        f"{title}<p>The app warns where the {escape(measured['score'])} of the logits is below "
+        f"{measured['threshold']:.2f}, as it is for {percent(measured['warned']['validation'])} of "
+        f"{validation['images']:,} validation pictures of {escape(validation['dataset'])}. {seen} "
+        f"Warned of are:</p>{_facts(rows.items())}"
+        "<p>No warning does not mean that the network knows what it is looking at.</p>"
+    )
+
+
+def _sources(examples: Sequence[Example]) -> str:
+    sources = sorted({example.source for example in examples})
+    items = "".join(f"<li>{escape(source)}</li>" for source in sources)
+    return f"<h2>Where the examples come from</h2><ul>{items}</ul>"

@@ -37,7 +37,7 @@ class ExportError(CourseError):
     """An export that did not come about; the message is one sentence for people."""
 
 
-class PicturesIn(nn.Module):
+class FromPixels(nn.Module):
     """What the file computes: ``(N, 32, 32, 3)`` uint8 RGB → logits ``(N, 10)`` and class maps ``(N, 10, 4, 4)``.
 
     The maps are those of :func:`s12lib.explain.class_maps`, in which one forward pass holds Grad-CAM for every class.
@@ -63,13 +63,13 @@ class Answers:
     @classmethod
     def of(cls, model: nn.Module, test: "Split | None" = None) -> "Answers":
         """Of the project's own pictures, and of a test split behind them."""
-        images, labels = own_pictures(), None
+        images, labels = reference_images(), None
         if test is not None:
             images, labels = np.concatenate([images, test.images.numpy()]), test.labels.numpy()
         return cls(images, logits(model, images).numpy(), class_maps(model, images).numpy(), labels)
 
 
-def own_pictures() -> np.ndarray:
+def reference_images() -> np.ndarray:
     """Fifty drawn pictures, two of noise, a black one and a white one: ``(54, 32, 32, 3)`` uint8."""
     noise = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     flat = np.stack([np.full((32, 32, 3), value, dtype=np.uint8) for value in (0, 255)])
@@ -122,7 +122,7 @@ def onnx_model(model: nn.Module, precision: str) -> "onnx.ModelProto":
     from onnxscript import optimizer
 
     program = torch.onnx.export(
-        PicturesIn(float32_copy(model).cpu()).eval(),
+        FromPixels(float32_copy(model).cpu()).eval(),
         (torch.zeros(2, 32, 32, 3, dtype=torch.uint8),),
         input_names=["images"],
         output_names=["logits", "class_maps"],
@@ -137,13 +137,13 @@ def onnx_model(model: nn.Module, precision: str) -> "onnx.ModelProto":
     optimizer.fold_constants(program.model)
     optimizer.remove_unused_nodes(program.model)
     proto = program.model_proto
-    forget_where_it_was_made(proto)
+    strip_metadata(proto)
     if precision == "float16":
         store_weights_in_float16(proto.graph)
     return proto
 
 
-def forget_where_it_was_made(proto: "onnx.ModelProto") -> None:
+def strip_metadata(proto: "onnx.ModelProto") -> None:
     """Clear the exporter's notes, which hold stack traces with the paths of this machine."""
     graph = proto.graph
     for part in (proto, graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
