@@ -14,7 +14,7 @@ from pathlib import Path
 
 from s12lib.data.cifar10 import CLASSES
 from s12lib.errors import CourseError
-from s12lib.files import write_whole
+from s12lib.files import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "_build" / "npm"
@@ -55,7 +55,7 @@ def put_into(folder: Path) -> int:
         for name in (RUNTIME, WASM):
             member = archive.extractfile(f"package/dist/{name}")
             assert member is not None  # the hash says that it is there
-            write_whole(folder / name, member.read())
+            atomic_write(folder / name, member.read())
     import matplotlib as mpl
 
     from s12lib.app.examples import recorded
@@ -68,7 +68,7 @@ def put_into(folder: Path) -> int:
     card = load_card(WEIGHTS)
     examples, _ = recorded(card)
     for example in examples:
-        write_whole(folder / example.path.name, example.path.read_bytes())
+        atomic_write(folder / example.path.name, example.path.read_bytes())
     files = {
         "megabytes": megabytes,
         "runtime": RUNTIME,
@@ -79,7 +79,7 @@ def put_into(folder: Path) -> int:
         "examples": [{"file": each.path.name, "shows": each.shows, "source": each.source} for each in examples],
         "colours": (mpl.colormaps["inferno"](range(0, 256, 15))[:, :3] * 255).round().astype(int).tolist(),
     }
-    write_whole(folder / "files.json", json.dumps(files).encode())
+    atomic_write(folder / "files.json", json.dumps(files).encode())
     return megabytes
 
 

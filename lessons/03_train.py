@@ -174,7 +174,7 @@ class PlainClassifier(pl.LightningModule):
 # %% tags=["nbval-check-output"]
 import copy
 
-from s12lib.datamodule import Split
+from s12lib.data.splits import Split
 
 
 def part_of(data, batch_size, **sizes):
@@ -254,7 +254,7 @@ class Recorder(pl.Callback):
 
 
 # %%
-from s12lib.training.provenance import best_precision
+from s12lib.training.hardware import best_precision
 
 
 class Sweep(Classifier):

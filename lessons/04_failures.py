@@ -77,7 +77,7 @@ data = course.data
 
 # %% tags=["nbval-check-output"]
 from s12lib import load_card, load_pretrained
-from s12lib.weights.pretrained import logits_of
+from s12lib.inference import logits_of
 
 weights = "page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes"
 card, network = load_card(weights), load_pretrained(weights).to(course.device)

@@ -74,7 +74,7 @@ data = course.data
 
 # %% tags=["nbval-check-output"]
 from s12lib import load_pretrained, normalize
-from s12lib.weights.pretrained import predict
+from s12lib.inference import predict
 
 network = load_pretrained("page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes")
 network = network.to(course.device)

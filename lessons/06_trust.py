@@ -74,7 +74,7 @@ data = course.data
 
 # %% tags=["nbval-check-output"]
 from s12lib import Shapes, gradcam, load_pretrained
-from s12lib.weights.pretrained import predict
+from s12lib.inference import predict
 
 drawings = Shapes(train_size=5000, validation_size=0, test_size=2000)
 drawings.setup()
@@ -87,7 +87,8 @@ print(f"the object covers {masks.float().mean():.1%} of a picture")
 
 # %%
 from s12lib.explain import enlarge
-from s12lib.explain.localization import gaussian_maps, pointing_game, random_maps
+from s12lib.explain.localization import pointing_game
+from s12lib.explain.maps import gaussian_maps, random_maps
 
 asked = [("gradcam", "layer3"), ("gradcam", "layer2"), ("hirescam", "layer2")]
 few, pointed = slice(0, 4), 0
@@ -294,7 +295,7 @@ for other in ("random map", "centred Gaussian"):
 # ## 3. Every method, every layer
 #
 # Grad-CAM passes its first test. Now the whole table: six methods at four layers, for 500 pictures, each number with
-# half its 95% interval. `python -m s12lib.explain.comparison` prints it for 2,000 pictures.
+# half its 95% interval. `s12 compare` prints it for 2,000 pictures.
 #
 # **Predict first.** layer3 knows most about the class, and has 4 × 4 places. `prep` has 32 × 32 places, and knows
 # edges and colours. Which layer will point best?
@@ -434,8 +435,8 @@ print("pixels that a mark changes:", (plant(images[:1], labels[:1]) != images[:1
 import pytorch_lightning as pl
 
 from s12lib import Classifier
-from s12lib.datamodule import Split
-from s12lib.training.provenance import best_precision
+from s12lib.data.splits import Split
+from s12lib.training.hardware import best_precision
 
 
 def train(marks):
@@ -613,7 +614,7 @@ for name, heat in maps.items():
     faithful[name] = falls, rises, road(seen, pictures, heat, preds, percentiles=(50,))
 
 # %% tags=["nbval-check-output"]
-from s12lib.explain.comparison import cell
+from s12lib.explain.intervals import format_interval
 
 where = f"{data.name}, the first {len(pictures)} test pictures"
 left = [f"{name.split(',')[0]} {curve[1][2]:.0%}" for name, curve in curves.items()]
@@ -621,7 +622,7 @@ title = f"{2 / steps:.0%} of the pixels gone, its answer has: " + ", ".join(left
 viz.show(viz.lines(curves, title, where, "share of the pixels removed", "probability of its answer", marker="o"))
 print(f"{'':<18} {'deletion':>13} {'insertion':>13} {'ROAD':>13}")
 for name, values in faithful.items():
-    print(f"{name:<18} " + " ".join(f"{cell(value):>13}" for value in values))
+    print(f"{name:<18} " + " ".join(f"{format_interval(value):>13}" for value in values))
 print("for deletion less is better, for the others more\n")
 for k, (measure, sign) in enumerate({"deletion": -1, "insertion": 1, "ROAD": 1}.items()):
     for other in list(maps)[1:]:

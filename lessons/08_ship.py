@@ -100,7 +100,7 @@ folder = Path(workshop.name)
 
 # %% tags=["nbval-check-output"]
 from s12lib import Classifier
-from s12lib.datamodule import Split
+from s12lib.data.splits import Split
 
 
 def bytes_in(part):
@@ -247,7 +247,8 @@ check("read_safetensors", read_safetensors)
 import hashlib
 
 from s12lib import PageResNet, load_card, predict
-from s12lib.weights.pretrained import WEIGHTS_DIR, WeightsError, load_weights, logits_of
+from s12lib.inference import logits_of
+from s12lib.weights.pretrained import WEIGHTS_DIR, WeightsError, load_weights
 
 read_safetensors = use("read_safetensors", read_safetensors)
 weights = "page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes"
@@ -559,7 +560,7 @@ for name, accuracy in right.items():
     print(f"{name:<21} {accuracy:6.1%} right {accuracy - right['the notebook']:+7.1%}")
 
 # %%
-from s12lib.data.augment import MEAN, STD
+from s12lib.data.pixels import MEAN, STD
 
 mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
 rows = {name: (x[:8] * std + mean).clamp(0, 1).permute(0, 2, 3, 1) for name, x in seen.items()}

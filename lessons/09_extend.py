@@ -204,7 +204,7 @@ import copy
 import pytorch_lightning as pl
 
 from s12lib import Classifier
-from s12lib.datamodule import Split
+from s12lib.data.splits import Split
 
 part, sizes = copy.copy(data), {"train": 256 if course.smoke else 2000, "validation": 500 if course.smoke else 2000}
 part.splits = {name: Split(data.splits[name].images[:n], data.splits[name].labels[:n]) for name, n in sizes.items()}
@@ -445,8 +445,8 @@ print(*s12("fit", "--config", "letters.yaml", "--run_dir", "runs/mirrored"), sep
 
 # %%
 from s12lib import PageResNet
-from s12lib.training.checkpoints import read_checkpoint
-from s12lib.weights.pretrained import logits_of, measure, network_weights
+from s12lib.inference import logits_of, measure
+from s12lib.training.checkpoints import network_weights, read_checkpoint
 
 
 def network_of(run):
@@ -569,7 +569,7 @@ check("warm_start", warm_start)
 warm_start = use("warm_start", warm_start)
 
 # %%
-from s12lib.training.provenance import best_precision
+from s12lib.training.hardware import best_precision
 
 students = {}
 for name, load in {"random weights": None, "shipped": shipped, "warm start": warm_start}.items():

@@ -5,12 +5,11 @@ from importlib import import_module
 _HOME = {
     "model": ["PageResNet"],
     "classifier": ["Classifier"],
-    "datamodule": ["CIFAR10", "Shapes"],
-    "cifar100": ["CIFAR100"],
-    "folders": ["Pictures"],
+    "datamodule": ["CIFAR10", "CIFAR100", "Pictures", "Shapes"],
     "data.cifar10": ["CLASSES"],
-    "data.augment": ["MEAN", "STD", "normalize"],
-    "weights.pretrained": ["load_card", "load_curve", "load_pretrained", "predict"],
+    "data.pixels": ["MEAN", "STD", "normalize"],
+    "weights.pretrained": ["load_card", "load_curve", "load_pretrained"],
+    "inference": ["predict"],
     "explain": ["gradcam"],
     "exercises": ["check", "use"],
 }

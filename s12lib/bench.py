@@ -23,10 +23,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import v2
 
 from s12lib.classifier import Classifier
-from s12lib.data.augment import MEAN, STD, Augmentation, BatchLoader, normalize
+from s12lib.data.augment import Augmentation
+from s12lib.data.loader import BatchLoader
+from s12lib.data.pixels import MEAN, STD, normalize
 from s12lib.explain import gradcam
 from s12lib.model import PageResNet
-from s12lib.training import provenance
+from s12lib.training import hardware, provenance
 
 STEP_FLOP = 6 * 379_261_952 - 2 * 1_769_472
 """A training step's arithmetic an image: forward, and backward to weights and inputs, but not to the pictures."""
@@ -115,7 +117,7 @@ class Bench:
         images = np.random.default_rng(0).integers(0, 256, (self.count, 32, 32, 3), dtype=np.uint8)
         self.images, self.labels = torch.from_numpy(images).to(self.device), torch.arange(self.count) % 10
         self.labels = self.labels.to(self.device)
-        self.precision: Any = provenance.best_precision()
+        self.precision: Any = hardware.best_precision()
         self.dtype = DTYPES[self.precision]
 
     def loader(self) -> BatchLoader:
@@ -222,7 +224,7 @@ def page(rows: list[str], arguments: str) -> str:
     table = "\n".join(["| ratio | median (min–max) | goal |", "|---|---|---|", *rows])
     return f"""# Benchmarks
 
-Made by `make bench` (`python -m s12lib.bench {arguments}`) on {provenance.hardware()}; load average {load}; {versions}.
+Made by `make bench` (`python -m s12lib.bench {arguments}`) on {hardware.hardware()}; load average {load}; {versions}.
 Each row compares two things timed in turn in one run. The control is a thing against itself: it shows how far a ratio
 strays on this machine when there is nothing to see.
 
@@ -244,7 +246,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    provenance.exact_float32()
+    hardware.exact_float32()
     rows = Bench(options.batch_size, options.steps).rows(options.rounds)
     text = page(rows, f"--batch-size {options.batch_size} --steps {options.steps} --rounds {options.rounds}")
     print(text)

@@ -17,7 +17,7 @@ from torch.utils.hooks import RemovableHandle
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from s12lib.data.augment import normalize
+from s12lib.data.pixels import normalize
 from s12lib.model import PageResNet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"page_resnet": PageResNet}

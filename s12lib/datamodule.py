@@ -1,40 +1,20 @@
-"""CIFAR-10 and Shapes as LightningDataModules over uint8 arrays, with train, validation and test kept apart."""
+"""The datasets as LightningDataModules over uint8 arrays, with train, validation and test kept apart."""
 
-import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from s12lib.data.augment import Augmentation, BatchLoader
-from s12lib.data.cifar10 import CLASSES, DataError, default_data_dir, read_cifar10
+from s12lib.data.augment import Augmentation
+from s12lib.data.cifar10 import CLASSES, read_cifar10
+from s12lib.data.cifar100 import published_cifar100
+from s12lib.data.class_folders import read_class_folders
+from s12lib.data.loader import BatchLoader
+from s12lib.data.location import DataError, default_data_dir
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
-
-
-class Split(NamedTuple):
-    """``images (N, 32, 32, 3)`` uint8 RGB, ``labels (N,)`` int64 and, for Shapes, ``masks (N, 32, 32)`` bool."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    masks: torch.Tensor | None = None
-
-
-def fingerprint(split: Split) -> str:
-    """The first 16 hex digits of the SHA-256 of a split's images and labels: which pictures were these?"""
-    digest = hashlib.sha256(split.images.numpy().tobytes())
-    digest.update(split.labels.numpy().astype(np.uint8).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def last_of_each_class(labels: torch.Tensor, count: int) -> torch.Tensor:
-    """Which images are among the last ``count`` of their class: ``(N,)`` int64 labels → ``(N,)`` bool."""
-    last = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique():
-        places = torch.nonzero(labels == label)[:, 0]
-        last[places[max(0, len(places) - count) :]] = True
-    return last
+from s12lib.data.splits import Split, last_of_each_class
 
 
 class ImageArrays(pl.LightningDataModule):
@@ -142,6 +122,29 @@ class CIFAR10(ImageArrays):
         return train, test
 
 
+class CIFAR100(CIFAR10):
+    """CIFAR-100 (Krizhevsky, 2009) with its 100 fine classes, fetched by torchvision into ``data_dir`` and verified.
+
+    ``validation_size`` images, the last ones of each class, are split off the training set for choosing; 0 trains on
+    all 50,000. ``data_dir`` is ``$S12_DATA_DIR`` or ``data`` unless given.
+    Raises DataError when it is not there and cannot be fetched.
+    """
+
+    name = "CIFAR-100"
+    classes = ()  # known once it is read
+    class_count = 100
+
+    def prepare_data(self) -> None:
+        """Fetch it; of several devices, Lightning asks one only."""
+        published_cifar100(self.folder, train=False)
+
+    def read(self) -> tuple[Split, Split]:
+        train, test = (published_cifar100(self.folder, train) for train in (True, False))
+        self.classes = tuple(train.classes)
+        whole = [Split(torch.from_numpy(part.data), torch.tensor(part.targets)) for part in (train, test)]
+        return whole[0], whole[1]
+
+
 class Shapes(ImageArrays):
     """Procedurally drawn pictures of ten kinds, each with the mask of its object: data without a download."""
 
@@ -182,3 +185,70 @@ class Shapes(ImageArrays):
             self.splits[split] = Split(
                 torch.from_numpy(images), torch.from_numpy(labels).long(), torch.from_numpy(masks)
             )
+
+
+class Pictures(ImageArrays):
+    """Pictures of any size in ``data_dir``, a folder for each class: ``data_dir/oak/1.jpg, data_dir/elm/x.png, …``
+
+    Each is brought to 32×32 pixels by the rule of ``s12lib.data.image_files``. Which split it belongs to follows from
+    its pixels: an image that was saved twice lies in one split only, and each keeps its split when others come or go.
+    ``test_share`` of them are for testing and ``validation_share`` for choosing, as nearly as that allows; with 0 there
+    is no validation split.
+    Raises DataError when the folder holds no classes or a class is missing in a split, PictureError for a broken file.
+    """
+
+    def __init__(
+        self,
+        data_dir: str,
+        batch_size: int = 64,
+        validation_share: float = 0.1,
+        test_share: float = 0.2,
+        crop: int = 4,
+        flip: str = "none",
+        cutout: int = 0,
+        seed: int = 0,
+        eval_batch_size: int = 1000,
+    ) -> None:
+        super().__init__(batch_size, crop, flip, cutout, seed, eval_batch_size)
+        if not 0 < test_share < 1 or not 0 <= validation_share < 1 - test_share:
+            raise ValueError(
+                f"test_share must be above 0, and leave something to train on with validation_share, "
+                f"but they are {test_share} and {validation_share}"
+            )
+        self.folder = Path(data_dir)
+        self.name = self.folder.resolve().name
+        if self.name in RESERVED_NAMES:
+            raise ValueError(
+                f"data_dir must not be called {self.name}, as a dataset of the course is: rename the folder"
+            )
+        self.validation_share, self.test_share = validation_share, test_share
+
+    @property
+    def has_validation(self) -> bool:
+        return self.validation_share > 0
+
+    def setup(self, stage: str | None = None) -> None:
+        if not self.splits:
+            classes, self.splits = read_class_folders(self.folder, self.validation_share, self.test_share)
+            self.classes = tuple(classes)
+
+
+DATASETS: dict[str, type[ImageArrays]] = {kind.__name__: kind for kind in (CIFAR10, CIFAR100, Shapes, Pictures)}
+"""The course's datasets by the name of their class, as recipes, checkpoints and ``--data`` have it."""
+RESERVED_NAMES = tuple(kind.name for kind in (CIFAR10, CIFAR100, Shapes))
+"""What results, cards and figures call a dataset; a reader's own must not stand under these names."""
+
+
+def dataset_of(source: Mapping[str, Any]) -> ImageArrays:
+    """The dataset that a run or the card of its weights names, not yet set up.
+
+    ``source["config"]["data"]`` or ``source["data"]`` holds its class and arguments; an older card has only the name
+    under ``source["dataset"]``. Raises DataError for a dataset that the course does not know.
+    """
+    settings = dict(source.get("config", source).get("data") or {})
+    kind = settings.pop("class", None)
+    if kind is None:
+        kind = next((name for name, kind in DATASETS.items() if kind.name == source["dataset"]), None)
+    if kind not in DATASETS:
+        raise DataError(f"{source['dataset']} is none of the course's datasets, so its images are not available.")
+    return DATASETS[kind](**settings)

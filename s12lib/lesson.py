@@ -3,14 +3,14 @@
 import logging
 import os
 import warnings
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from s12lib.data.cifar10 import DataError, prepare_cifar10
+from s12lib.data.cifar10 import prepare_cifar10
+from s12lib.data.location import DataError, default_data_dir
 from s12lib.datamodule import CIFAR10, ImageArrays, Shapes
-from s12lib.training.provenance import exact_float32
+from s12lib.training.hardware import exact_float32
 
 NO_CIFAR10 = """\
 ┌──────────────────────────────────────────────────────────────────────┐
@@ -29,16 +29,6 @@ class Course(NamedTuple):
     data: ImageArrays
     device: torch.device
     smoke: bool
-
-
-def find_data_dir() -> Path:
-    """``$S12_DATA_DIR``, else ``data`` here or beside this folder, whichever has CIFAR-10 or ought to get it."""
-    if os.environ.get("S12_DATA_DIR"):
-        return Path(os.environ["S12_DATA_DIR"])
-    for folder in (Path("data"), Path("../data")):
-        if (folder / "cifar10.npz").exists():
-            return folder
-    return Path("../data") if Path("../lessons").is_dir() else Path("data")
 
 
 def begin() -> Course:
@@ -64,7 +54,7 @@ def read_profile() -> str:
 
 def open_dataset(smoke: bool) -> ImageArrays:
     """CIFAR-10 if it is there or can be fetched, else Shapes with a loud word."""
-    folder = find_data_dir()
+    folder = default_data_dir()
     data: ImageArrays = CIFAR10(str(folder))
     if not (folder / "cifar10.npz").exists():
         try:

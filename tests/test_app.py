@@ -154,7 +154,7 @@ def test_nothing_in_the_style_is_fetched():
 
 def test_gradio_is_not_loaded_before_the_app_is_built():
     script = (
-        "import sys, s12lib.app, s12lib.app.answers, s12lib.app.make_examples, s12lib.commands;"
+        "import sys, s12lib.app, s12lib.app.answers, s12lib.app.make_examples, s12lib.commands.app;"
         "sys.exit('gradio' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env=os.environ)

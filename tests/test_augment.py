@@ -7,17 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from s12lib.data.augment import (
-    MEAN,
-    STD,
-    Augmentation,
-    BatchLoader,
-    EpochSampler,
-    crop_and_flip,
-    cutout,
-    normalize,
-    reflect,
-)
+from s12lib.data.augment import Augmentation, crop_and_flip, cutout, reflect
+from s12lib.data.loader import BatchLoader, EpochSampler
+from s12lib.data.pixels import MEAN, STD, normalize
 
 COUNT = 90_000  # draws for the statistics: five standard deviations are then about 1% of a fair coin
 

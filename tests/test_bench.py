@@ -24,7 +24,7 @@ def test_a_row_shows_median_and_range():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes all of them")
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_a_processor_without_bfloat16_is_timed_in_float32(precision, monkeypatch):
-    monkeypatch.setattr(bench.provenance, "best_precision", lambda: precision)
+    monkeypatch.setattr(bench.hardware, "best_precision", lambda: precision)
     computed_in, cross_entropy = [], F.cross_entropy
 
     def spy(logits, labels):

@@ -17,7 +17,7 @@ from torch import nn
 
 from s12lib.classifier import NETWORKS, Classifier
 from s12lib.data.shapes import SHAPE_CLASSES
-from s12lib.datamodule import fingerprint
+from s12lib.data.splits import fingerprint
 from s12lib.training import callbacks
 from s12lib.training.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged, TrainingDiverged
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s12lib.data import cifar10
-from s12lib.data.cifar10 import CLASSES, DataError, default_data_dir, prepare_cifar10, read_cifar10, write_cifar10
+from s12lib.data.cifar10 import CLASSES, prepare_cifar10, read_cifar10, write_cifar10
+from s12lib.data.location import DataError, default_data_dir
 
 FULL = {"train": 50_000, "test": 10_000}
 SMALL = {"train": 50, "test": 10}  # the same checks on a thousandth of the images

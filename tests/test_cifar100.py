@@ -12,8 +12,8 @@ import torch
 from torchvision import datasets
 
 from s12lib import CIFAR100
-from s12lib.data.cifar10 import DataError
-from s12lib.datamodule import last_of_each_class
+from s12lib.data.location import DataError
+from s12lib.data.splits import last_of_each_class
 
 TRAIN_LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(100), 20))
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from s12lib.classifier import Classifier, one_cycle, whitening_matrix
-from s12lib.data.augment import normalize
+from s12lib.data.pixels import normalize
 
 STEPS = 12  # two epochs of six batches
 

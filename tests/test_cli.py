@@ -18,7 +18,8 @@ from PIL import Image
 from run_s12 import Tiny
 
 from s12lib import CLASSES, classifier, cli, gradcam, predict
-from s12lib.cli import LIGHTNING, OTHERS, main
+from s12lib.cli import COMMANDS, main
+from s12lib.commands import explain, recipe
 from s12lib.data.image_files import read_picture
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.explain import LAYERS
@@ -42,15 +43,15 @@ def in_an_empty_folder_with_a_tiny_network(tmp_path, monkeypatch):
 
 def test_help_names_every_command_and_loads_nothing_heavy():
     script = (
-        "import sys; from s12lib.cli import main, parser_for, OTHERS; main(['--help']); main(['fit', '--help']);"
-        "[parser_for(command).format_help() for command in OTHERS];"
+        "import sys; from s12lib.cli import main, parser_for, COMMANDS; main(['--help']); main(['fit', '--help']);"
+        "[parser_for(command).format_help() for command in COMMANDS];"
         "sys.exit(bool({'torch', 'numpy', 'pytorch_lightning', 'PIL'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert all(f"  {command} " in run.stdout for command in LIGHTNING | OTHERS)
+    assert all(f"  {command} " in run.stdout for command in [*recipe.ABOUT, *COMMANDS])
 
 
-@pytest.mark.parametrize("command", [*LIGHTNING, *OTHERS])
+@pytest.mark.parametrize("command", [*recipe.ABOUT, *COMMANDS])
 def test_every_command_shows_an_example(command, capsys):
     with suppress(SystemExit):
         main([command, "--help"])
@@ -67,7 +68,7 @@ def refusal(arguments, capsys):
     assert "usage:" not in err
     said = [line for line in err.splitlines() if line.startswith("s12: ")]
     assert len(said) == 1
-    assert arguments[0] in LIGHTNING or err.splitlines() == said  # Lightning says of each run where it computes
+    assert arguments[0] in recipe.ABOUT or err.splitlines() == said  # Lightning says of each run where it computes
     return said[0]
 
 
@@ -210,9 +211,9 @@ def test_fields_of_the_trainer_reach_it(capsys, monkeypatch):
         def on_fit_end(self, trainer, pl_module):
             seen["steps"], seen["bars"] = trainer.log_every_n_steps, trainer.progress_bar_callback
 
-    monkeypatch.setattr("s12lib.folders.Look", Look, raising=False)
+    monkeypatch.setattr("s12lib.datamodule.Look", Look, raising=False)
     fields = ["--trainer.log_every_n_steps", "3", "--trainer.enable_progress_bar", "false"]
-    main(["fit", "--config", SMOKE, *SMALL, *fields, "--trainer.callbacks+=s12lib.folders.Look"])
+    main(["fit", "--config", SMOKE, *SMALL, *fields, "--trainer.callbacks+=s12lib.datamodule.Look"])
     assert seen == {"steps": 3, "bars": None}
 
 
@@ -260,7 +261,7 @@ def test_a_run_that_was_cut_short_is_recorded_and_is_no_row(capsys):
 
 
 def test_packing_looks_at_the_test_set_too_and_says_so_in_the_results(trained, capsys, monkeypatch):
-    monkeypatch.setattr("s12lib.weights.pretrained.PageResNet", lambda **arguments: Tiny(10, 0.0625))
+    monkeypatch.setattr("s12lib.weights.pack.PageResNet", lambda **arguments: Tiny(10, 0.0625))
     path = Path("runs/smoke-seed0/last.ckpt")
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["hyper_parameters"]["network"] = "page_resnet"
@@ -413,7 +414,7 @@ def test_explain_says_so_where_nothing_speaks_for_the_class(a_network_that_is_ch
         (["--out", "folder.png"], "folder.png"),
         (["nowhere.png", "--out", "why.png"], "no file nowhere.png"),
         (["poem.txt", "--out", "why.png"], "not a picture"),
-        (["a.png"] * 100 + ["--out", "why.png"], "At most 100 pictures"),
+        (["a.png"] * 100 + ["--out", "why.png"], "At most 100 images"),
         ([], "--out"),
     ],
 )
@@ -428,4 +429,4 @@ def test_a_wrong_input_to_explain_gets_one_sentence_and_leaves_nothing(
 
 
 def test_the_layers_and_methods_that_explain_offers_are_the_ones_there_are():
-    assert (LAYERS, tuple(METHODS)) == (cli.LAYERS, cli.METHODS)
+    assert (LAYERS, tuple(METHODS)) == (explain.LAYERS, explain.METHODS)

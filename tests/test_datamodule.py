@@ -8,10 +8,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from s12lib.data.augment import normalize
-from s12lib.data.cifar10 import DataError
+from s12lib.data.location import DataError
+from s12lib.data.pixels import normalize
 from s12lib.data.shapes import draw_shapes
-from s12lib.datamodule import CIFAR10, Shapes, Split, fingerprint
+from s12lib.data.splits import Split, fingerprint
+from s12lib.datamodule import CIFAR10, Shapes
 
 TRAIN_LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(10, dtype=np.uint8), 5000))
 

@@ -17,10 +17,11 @@ from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import nn
 from torch.nn import functional
 
-from s12lib.data.augment import normalize
+from s12lib.data.pixels import normalize
 from s12lib.data.shapes import draw_shapes
 from s12lib.explain import LAYERS, cam, class_maps, gradcam
-from s12lib.explain.cam import closed_form_gradcam, logits
+from s12lib.explain.closed_form import closed_form_gradcam
+from s12lib.explain.inputs import logits
 from s12lib.explain.methods import METHODS
 from s12lib.model import PageResNet
 

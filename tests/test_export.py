@@ -10,11 +10,12 @@ import pytest
 import torch
 from narrow_network import NarrowResNet, lively
 
-from s12lib import cli, gradcam
+from s12lib import gradcam
 from s12lib.cli import main
-from s12lib.datamodule import Split
+from s12lib.commands.export import PRECISIONS
+from s12lib.data.splits import Split
 from s12lib.explain import class_maps
-from s12lib.explain.cam import logits
+from s12lib.explain.inputs import logits
 from s12lib.export import export_onnx, onnx_file
 from s12lib.export.onnx_file import OPSET, TOLERANCE, Answers, ExportError, export_verified, reference_images
 from s12lib.weights.pretrained import load_pretrained
@@ -260,7 +261,7 @@ def test_a_wrong_input_gets_one_sentence_and_status_2(arguments, words, network,
 
 
 def test_the_precisions_that_the_command_offers_are_the_ones_there_are():
-    assert tuple(TOLERANCE) == cli.PRECISIONS
+    assert tuple(TOLERANCE) == PRECISIONS
 
 
 @pytest.mark.slow

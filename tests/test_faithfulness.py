@@ -9,9 +9,8 @@ import torch
 from narrow_network import NarrowResNet, lively
 from torch import nn
 
-from s12lib.data.augment import normalize
+from s12lib.data.pixels import normalize
 from s12lib.explain import faithfulness
-from s12lib.explain.cam import logits
 from s12lib.explain.faithfulness import (
     deletion_auc,
     deletion_curves,
@@ -20,7 +19,8 @@ from s12lib.explain.faithfulness import (
     pixel_ranks,
     road,
 )
-from s12lib.explain.localization import random_maps
+from s12lib.explain.inputs import logits
+from s12lib.explain.maps import random_maps
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # the library's ROAD
 

@@ -13,14 +13,17 @@ import torch
 from s12lib import Classifier, Shapes
 from s12lib.data.cifar10 import read_cifar10
 from s12lib.data.shapes import draw_shapes
-from s12lib.datamodule import Split
+from s12lib.data.splits import Split
 from s12lib.explain import gradcam
 from s12lib.explain.comparison import Scores, baseline_scores, coarse_mask_scores, localization_scores
 from s12lib.explain.faithfulness import deletion_auc, insertion_auc, road
-from s12lib.explain.localization import confidence_interval, energy_in_mask, gaussian_maps, random_maps
+from s12lib.explain.intervals import confidence_interval
+from s12lib.explain.localization import energy_in_mask
+from s12lib.explain.maps import gaussian_maps, random_maps
 from s12lib.explain.sanity import cascading_randomization, untrained
-from s12lib.training.provenance import best_precision
-from s12lib.weights.pretrained import load_pretrained, predict
+from s12lib.inference import predict
+from s12lib.training.hardware import best_precision
+from s12lib.weights.pretrained import load_pretrained
 
 pytestmark = [
     pytest.mark.xdist_group("findings"),  # the maps are made once

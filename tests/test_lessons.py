@@ -12,8 +12,8 @@ import yaml
 from lesson_outputs import build, code_of, printed
 
 from s12lib import lesson
-from s12lib.data.cifar10 import DataError
-from s12lib.datamodule import fingerprint
+from s12lib.data.location import DataError
+from s12lib.data.splits import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "lessons").glob("[0-9]*.py"))
@@ -235,15 +235,15 @@ def test_setting_up_twice_changes_nothing(empty_folder, monkeypatch, capsys):
 
 
 def test_data_are_looked_for_where_they_may_lie(empty_folder, monkeypatch):
-    assert lesson.find_data_dir() == Path("data")
+    assert lesson.default_data_dir() == Path("data")
     (empty_folder / "lessons").mkdir()
     monkeypatch.chdir("lessons")
-    assert lesson.find_data_dir() == Path("../data")
+    assert lesson.default_data_dir() == Path("../data")
     Path("data").mkdir()
     Path("data/cifar10.npz").touch()
-    assert lesson.find_data_dir() == Path("data")
+    assert lesson.default_data_dir() == Path("data")
     monkeypatch.setenv("S12_DATA_DIR", "/elsewhere")
-    assert lesson.find_data_dir() == Path("/elsewhere")
+    assert lesson.default_data_dir() == Path("/elsewhere")
 
 
 def test_unknown_profile_is_refused(monkeypatch):

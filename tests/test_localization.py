@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from s12lib.data.shapes import draw_shapes
-from s12lib.explain.localization import confidence_interval, energy_in_mask, gaussian_maps, pointing_game, random_maps
+from s12lib.explain.intervals import confidence_interval
+from s12lib.explain.localization import energy_in_mask, pointing_game
+from s12lib.explain.maps import gaussian_maps, random_maps
 
 MEASURES = [pointing_game, energy_in_mask]
 

@@ -13,12 +13,14 @@ from torch import nn
 
 import s12lib
 from s12lib.app.answers import Expert
-from s12lib.data.augment import normalize
+from s12lib.data.pixels import normalize
 from s12lib.datamodule import CIFAR10, Shapes
+from s12lib.inference import measure, predict
 from s12lib.model import PageResNet
 from s12lib.results import records as results
 from s12lib.training.checkpoints import CheckpointError
-from s12lib.weights.pretrained import WeightsError, load_card, load_pretrained, load_weights, measure, pack, predict
+from s12lib.weights.pack import pack
+from s12lib.weights.pretrained import WeightsError, load_card, load_pretrained, load_weights
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s12lib.results import records as results
+from s12lib.results import records, tables
 from s12lib.training.provenance import recipe_hash
 
 ROOT = Path(__file__).parent.parent
@@ -25,85 +25,85 @@ def row(text, recipe):
 def test_the_table_gives_n_mean_and_standard_deviation(tmp_path):
     accuracies = [0.93, 0.94, 0.945]
     for seed, accuracy in enumerate(accuracies):
-        results.record(RUN | {"seed": seed}, METRICS | {"test_accuracy": accuracy}, f"{seed}" * 64, tmp_path)
+        records.record(RUN | {"seed": seed}, METRICS | {"test_accuracy": accuracy}, f"{seed}" * 64, tmp_path)
     mean, deviation = 100 * statistics.mean(accuracies), 100 * statistics.stdev(accuracies)
     assert f"| 11 | 3 | {mean:.2f} ± {deviation:.2f} | 94.00 ± 0.00 | 97.50 ± 0.00 |" in row(
-        results.table(tmp_path), "fast"
+        tables.table(tmp_path), "fast"
     )
 
 
 def test_recipes_of_different_hash_are_not_averaged(tmp_path):
-    results.record(RUN, METRICS, "a" * 64, tmp_path)
-    results.record(RUN | {"recipe_hash": "def", "seed": 1}, METRICS, "b" * 64, tmp_path)
-    assert sum(line.startswith("| **fast**") for line in results.table(tmp_path).splitlines()) == 2
+    records.record(RUN, METRICS, "a" * 64, tmp_path)
+    records.record(RUN | {"recipe_hash": "def", "seed": 1}, METRICS, "b" * 64, tmp_path)
+    assert sum(line.startswith("| **fast**") for line in tables.table(tmp_path).splitlines()) == 2
 
 
 @pytest.mark.parametrize("change", [{"train_images": 45_000}, {"epochs_trained": 10}])
 def test_a_run_that_did_not_train_on_everything_to_the_end_is_no_row(change, tmp_path):
-    results.record(RUN | change, METRICS, "a" * 64, tmp_path)
-    assert "**fast**" not in results.table(tmp_path)
-    assert "Looks at a test set to measure a run: 1" in results.table(tmp_path)
+    records.record(RUN | change, METRICS, "a" * 64, tmp_path)
+    assert "**fast**" not in tables.table(tmp_path)
+    assert "Looks at a test set to measure a run: 1" in tables.table(tmp_path)
 
 
 def test_every_look_at_the_test_set_is_on_record(tmp_path):
     for _ in range(3):
-        path = results.record(RUN, METRICS, "a" * 64, tmp_path)
+        path = records.record(RUN, METRICS, "a" * 64, tmp_path)
     assert len(json.loads(path.read_text())["looks"]) == 3
-    assert "measure a run: 3, over 1 runs" in results.table(tmp_path)
+    assert "measure a run: 3, over 1 runs" in tables.table(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["3", "[]", "{", '{"config": {}}', '{"config": 3}'])
 def test_what_is_no_result_is_refused_by_its_files_name(content, tmp_path):
     (tmp_path / "mine.json").write_text(content)
-    with pytest.raises(results.ResultsError, match=r"mine\.json"):
-        results.table(tmp_path)
+    with pytest.raises(records.ResultsError, match=r"mine\.json"):
+        tables.table(tmp_path)
 
 
 @pytest.mark.parametrize("missing", ["dataset", "test_accuracy", "recipe_hash", "looks"])
 def test_a_result_that_lacks_a_field_is_refused_by_name(missing, tmp_path):
-    path = results.record(RUN, METRICS, "a" * 64, tmp_path)
+    path = records.record(RUN, METRICS, "a" * 64, tmp_path)
     result = json.loads(path.read_text())
     del result[missing]
     path.write_text(json.dumps(result))
-    with pytest.raises(results.ResultsError, match=missing):
-        results.table(tmp_path)
+    with pytest.raises(records.ResultsError, match=missing):
+        tables.table(tmp_path)
 
 
 def test_writing_fills_the_part_between_the_markers_and_nothing_else(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
-    results.record(RUN, METRICS, "a" * 64, tmp_path / "results")
-    assert results.write(tmp_path / "results", tmp_path) == [readme]
+    records.record(RUN, METRICS, "a" * 64, tmp_path / "results")
+    assert tables.write(tmp_path / "results", tmp_path) == [readme]
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
     assert "**fast**" in text
-    assert results.write(tmp_path / "results", tmp_path) == []
+    assert tables.write(tmp_path / "results", tmp_path) == []
 
 
 def test_a_text_without_markers_is_refused():
-    with pytest.raises(results.ResultsError, match="markers"):
-        results.fill("nothing here", "table")
+    with pytest.raises(records.ResultsError, match="markers"):
+        tables.fill("nothing here", "table")
 
 
-@pytest.mark.parametrize(("target", "part"), results.TARGETS)
+@pytest.mark.parametrize(("target", "part"), tables.TARGETS)
 def test_the_book_and_readme_show_the_tables_of_the_stored_results(target, part):
     text = (ROOT / target).read_text()
-    assert text == results.fill(text, results.contents(ROOT / "results")[part], part)
+    assert text == tables.fill(text, tables.contents(ROOT / "results")[part], part)
 
 
 def test_every_stored_result_names_its_dataset_and_hashes_to_its_recipe():
     stored = sorted((ROOT / "results").glob("*.json"))
     assert stored
     for path in stored:
-        result = results.read(path)
+        result = records.read(path)
         assert result["dataset"] in ("CIFAR-10", "Shapes")
         assert result["recipe_hash"] == recipe_hash(result["config"])
 
 
 def test_the_rows_of_others_stand_beside_ours_with_their_sources(tmp_path):
-    text = results.table(tmp_path)
+    text = tables.table(tmp_path)
     assert re.search(r"the notebook this course grew from .* 88\.62 .* 92\.53 .* its own record", text)
     assert re.search(
         r"Page, the original network .* 94\.08 \(median\) .*https://github\.com/davidcpage/cifar10-fast", text
@@ -111,9 +111,9 @@ def test_the_rows_of_others_stand_beside_ours_with_their_sources(tmp_path):
 
 
 def test_a_page_without_a_place_for_the_table_is_left_alone(tmp_path):
-    results.record(RUN, METRICS, "a" * 64, tmp_path / "results")
+    records.record(RUN, METRICS, "a" * 64, tmp_path / "results")
     (tmp_path / "README.md").write_text("A project of somebody else.\n")
-    assert results.write(tmp_path / "results", tmp_path) == []
+    assert tables.write(tmp_path / "results", tmp_path) == []
 
 
 def test_the_hash_of_a_recipe_ignores_seed_and_machine_but_no_lever():

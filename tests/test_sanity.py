@@ -11,7 +11,7 @@ from torch import nn
 
 from s12lib.data.shapes import draw_shapes
 from s12lib.explain import gradcam
-from s12lib.explain.localization import random_maps
+from s12lib.explain.maps import random_maps
 from s12lib.explain.sanity import cascading_randomization, flip_equivariance, rank_correlation, untrained
 
 IMAGES = draw_shapes(4, 0, "test")[0]

@@ -61,9 +61,8 @@ def test_its_requirements_are_the_locks_and_name_no_address(made):
 def test_it_holds_the_package_the_examples_and_one_set_of_weights(made):
     files = tree(made)
     assert {"LICENSE", "app.py", "s12lib/app/server.py", "s12lib/model.py", "s12lib/viz/course.mplstyle"} <= set(files)
-    assert sorted(name for name in files if name.startswith("s12lib/weights/")) == [
-        f"s12lib/weights/page_resnet_cifar10.{ending}" for ending in ("csv", "json", "safetensors")
-    ]
+    weights = sorted(name for name in files if name.startswith("s12lib/weights/") and not name.endswith(".py"))
+    assert weights == [f"s12lib/weights/page_resnet_cifar10.{ending}" for ending in ("csv", "json", "safetensors")]
     ours = space.PACKAGE / "app/files"
     assert {f"s12lib/app/files/{path.name}" for path in ours.iterdir()} <= set(files)
     assert not [name for name in files if "__pycache__" in name or name.endswith(".part")]
@@ -98,7 +97,8 @@ def test_weights_of_ones_own_are_what_the_space_shows(tmp_path):
         shutil.copy(WEIGHTS_DIR / f"page_resnet_shapes{suffix}", tmp_path / f"my best{suffix}")
     write_space(tmp_path / "mine", str(tmp_path / "my best.safetensors"))
     weights = tmp_path / "mine" / "s12lib" / "weights"
-    assert sorted(path.name for path in weights.iterdir()) == ["my best.json", "my best.safetensors"]
+    assert sorted(path.name for path in weights.glob("my best*")) == ["my best.json", "my best.safetensors"]
+    assert {path.suffix for path in weights.iterdir() if "my best" not in path.name} == {".py"}
     assert "weights='my best'" in (tmp_path / "mine" / "app.py").read_text()
     assert "Shapes" in (tmp_path / "mine" / "README.md").read_text("utf-8")
 

@@ -244,7 +244,7 @@ def answer_to(visit, path):
 
 def real_pictures(folder):
     """Photographs that come with installed packages and, where CIFAR-10 is to be had, some of its test set."""
-    from s12lib.data.cifar10 import default_data_dir
+    from s12lib.data.location import default_data_dir
 
     paths = [PHOTO, *sorted((ROOT / "s12lib" / "app" / "files").glob("*.jpg"))]
     npz = next((path for path in (default_data_dir(), ROOT / "data") if (path / "cifar10.npz").exists()), None)

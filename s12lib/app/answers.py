@@ -13,7 +13,8 @@ from s12lib.app.familiarity import Familiarity
 from s12lib.data.image_files import read_picture
 from s12lib.errors import CourseError
 from s12lib.explain import LAYERS, gradcam
-from s12lib.weights.pretrained import class_names, load_weights, logits_of, read_card, weights_path
+from s12lib.inference import logits_of
+from s12lib.weights.pretrained import class_names, load_weights, read_card, weights_path
 
 APP_METHODS = ("gradcam", "gradcam++", "hirescam")  # each of them answers for a class; see s12lib.explain.methods
 PREDICTED = "the predicted class"

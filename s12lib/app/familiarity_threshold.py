@@ -18,10 +18,10 @@ from s12lib.app.familiarity import SCORES
 from s12lib.data.cifar10 import CLASSES
 from s12lib.data.image_files import to_32x32
 from s12lib.data.shapes import draw_shapes
-from s12lib.datamodule import CIFAR10, ImageArrays, Shapes
-from s12lib.errors import CourseError
-from s12lib.files import write_whole
-from s12lib.weights.pretrained import load_weights, logits_of, read_card
+from s12lib.datamodule import Shapes, dataset_of
+from s12lib.files import atomic_write
+from s12lib.inference import logits_of
+from s12lib.weights.pretrained import load_weights, read_card
 
 FALSE_WARNING_RATE = 0.05  # of the validation pictures; so many needless warnings buy the others
 
@@ -71,23 +71,16 @@ def warned(logits: torch.Tensor, measured: dict[str, Any]) -> float:
     return (SCORES[measured["score"]](logits).double() < measured["threshold"]).double().mean().item()
 
 
-def dataset_of(card: dict[str, Any]) -> ImageArrays:
-    """The dataset that weights were trained on, set up. Raises CourseError for one that the course does not know."""
-    for data in (CIFAR10, Shapes):
-        if card["dataset"] == data.name:
-            module = data()
-            module.setup("test")
-            return module
-    raise CourseError(f"The weights were trained on {card['dataset']}, so their validation split is not to be had.")
-
-
 def write_familiarity(weights: Path, count: int = 1000) -> dict[str, Any]:
     """Measure score and threshold for a file of weights, write them into its card, and return what was written.
 
     ``count`` is how many unfamiliar pictures of each kind are drawn. Raises WeightsError, DataError or CourseError.
     """
     network, card = load_weights(weights), read_card(weights)
-    data = dataset_of(card)
+    held_out = ("validation_size", "validation_share")  # there must be a split to choose on, also after a run on all
+    settings = {key: value for key, value in (card.get("data") or {}).items() if key not in held_out}
+    data = dataset_of(card | {"data": settings})
+    data.setup("test")
     splits = {name: data.splits[name].images for name in ("validation", "test")}
     logits = {name: logits_of(network, images) for name, images in splits.items()}
     kinds = {
@@ -99,9 +92,9 @@ def write_familiarity(weights: Path, count: int = 1000) -> dict[str, Any]:
     measured["validation"] = {
         "dataset": data.name,
         "images": len(logits["validation"]),
-        "seen_in_training": data.name == CIFAR10.name and card["train_images"] > 45_000,
+        "seen_in_training": data.name != Shapes.name and card["train_images"] > len(data.splits["train"].labels),
     }
     measured["warned"] = {name: warned(part, measured) for name, part in (logits | kinds).items()}
     card["familiarity"] = measured
-    write_whole(weights.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    atomic_write(weights.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
     return measured

@@ -23,8 +23,8 @@ from s12lib.data.image_files import read_picture
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.datamodule import CIFAR10
 from s12lib.explain import gradcam
-from s12lib.files import whole_file, write_whole
-from s12lib.weights.pretrained import logits_of
+from s12lib.files import atomic_path, atomic_write
+from s12lib.inference import logits_of
 
 MISTAKES = 20
 BAND = 40  # pixels of white above and below an example's picture, which the app's centre crop takes away again
@@ -69,7 +69,7 @@ def write_examples() -> str:
         "examples": [asdict(example) for example in examples],
         "mistakes": [asdict(mistake) for mistake in mistakes],
     }
-    write_whole(app_examples.FOLDER / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+    atomic_write(app_examples.FOLDER / RECORD, (json.dumps(record, indent=2) + "\n").encode())
     named_in_record = {e.file for e in examples} | {name for m in mistakes for name in (m.picture, m.heatmaps)}
     for stray in {path for ending in ("png", "jpg") for path in app_examples.FOLDER.glob(f"*.{ending}")}:
         if stray.name not in named_in_record:  # left over from other weights
@@ -149,5 +149,5 @@ def _composed(panels: Sequence[np.ndarray], above: Sequence[str], below: Sequenc
 
 
 def _save(picture: Image.Image, file: str) -> None:
-    with whole_file(app_examples.FOLDER / file) as partial:
+    with atomic_path(app_examples.FOLDER / file) as partial:
         picture.save(partial, "JPEG" if file.endswith(".jpg") else "PNG", quality=85, optimize=True)

@@ -1,36 +1,19 @@
 """CIFAR-10 on disk: one ``cifar10.npz``, made once from torchvision's verified download and checked when it is read."""
 
-import os
 import shutil
-import socket
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 
-from s12lib.errors import CourseError
+from s12lib.data.location import DOWNLOAD_HELP, DataError, default_data_dir, download_timeout
+from s12lib.files import atomic_path
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10's ten classes in label order."""
-
 SIZES = {"train": 50_000, "test": 10_000}
-WAYS_OUT = (
-    "Ways out: `s12 data --from FILE` with a copy of cifar10.npz or cifar-10-python.tar.gz, S12_DATA_DIR pointing "
-    "to a folder that holds cifar10.npz, or the built-in dataset with `--data Shapes`."
-)
-
-
-class DataError(CourseError):
-    """The data are not there or not whole; the message is written for people."""
-
-
-def default_data_dir() -> Path:
-    """``$S12_DATA_DIR``, else ``data`` in the working directory."""
-    return Path(os.environ.get("S12_DATA_DIR") or "data")
 
 
 def check_arrays(arrays: dict[str, np.ndarray], source: Path) -> None:
@@ -65,25 +48,8 @@ def read_cifar10(path: Path) -> dict[str, np.ndarray]:
 
 def write_cifar10(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Write a ``cifar10.npz`` under a temporary name and rename it when it is whole."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(partial, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def impatient(seconds: float = 20) -> Iterator[None]:
-    """Inside, a network that swallows everything is given up after so many seconds of silence."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+    with atomic_path(path) as partial, open(partial, "wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def from_torchvision(root: Path) -> dict[str, np.ndarray]:
@@ -92,7 +58,7 @@ def from_torchvision(root: Path) -> dict[str, np.ndarray]:
 
     arrays = {}
     for split in SIZES:
-        with impatient():
+        with download_timeout():
             dataset = CIFAR10(str(root), train=split == "train", download=True)
         arrays[f"{split}_images"] = dataset.data
         arrays[f"{split}_labels"] = np.array(dataset.targets, dtype=np.uint8)
@@ -137,5 +103,5 @@ def prepare_cifar10(data_dir: Path | None = None, source: Path | None = None) ->
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
         verb = "downloaded" if source is None else f"taken from {source}"
         fault = " ".join(str(error).split())
-        raise DataError(f"CIFAR-10 could not be {verb} ({fault}). {WAYS_OUT}") from error
+        raise DataError(f"CIFAR-10 could not be {verb} ({fault}). {DOWNLOAD_HELP}") from error
     return path

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from s12lib.data.augment import MEAN, STD, normalize
+from s12lib.data.pixels import MEAN, STD, normalize
 from s12lib.exercises.expect import Mistake, call, close, pair, tensor
 from s12lib.exercises.judging import Exercise
 

@@ -10,8 +10,8 @@ from PIL import Image
 from safetensors.torch import load, save
 from torch.nn import functional as F
 
-from s12lib.data.augment import MEAN, STD, normalize
 from s12lib.data.image_files import to_32x32
+from s12lib.data.pixels import MEAN, STD, normalize
 from s12lib.exercises.expect import Mistake, call, close, number, pair, present, tensor
 from s12lib.exercises.judging import Exercise
 

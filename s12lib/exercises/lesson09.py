@@ -10,9 +10,9 @@ from unittest import mock
 import torch
 from torch import nn
 
+from s12lib.data.class_folders import hash_to_unit_interval
 from s12lib.exercises.expect import Mistake, call, number, pair, tensor
 from s12lib.exercises.judging import Exercise
-from s12lib.folders import place_in_draw
 
 # ---- two recipes, several seeds each ---------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ def _diagnose_error(error: float, mine: list[float], theirs: list[float]) -> Non
 
 def held_out(images: torch.Tensor, share: float) -> torch.Tensor:
     """Which pictures are held out, by their pixels alone: ``(N, 32, 32, 3)`` uint8 → ``(N,)`` bool."""
-    return torch.tensor([place_in_draw(image.numpy()) < share for image in images])
+    return torch.tensor([hash_to_unit_interval(image.numpy()) < share for image in images])
 
 
 def _pictures(count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,10 +1,8 @@
 """The measured answer to "does the heatmap lie on the object?": every method at every layer, beside three baselines.
 
-``python -m s12lib.explain.comparison`` prints the table for the package's network on ``Shapes``, whose masks are known
-exactly.
+``s12 compare`` prints the table for the package's network on ``Shapes``, whose masks are known exactly.
 """
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,15 +11,11 @@ from torch import nn
 from torch.nn import functional
 
 from s12lib.data.shapes import draw_shapes
-from s12lib.explain.cam import LAYERS, Images, enlarge, gradcams
-from s12lib.explain.localization import (
-    Array,
-    confidence_interval,
-    energy_in_mask,
-    gaussian_maps,
-    pointing_game,
-    random_maps,
-)
+from s12lib.explain.cam import gradcams
+from s12lib.explain.inputs import LAYERS, Images
+from s12lib.explain.intervals import format_interval
+from s12lib.explain.localization import energy_in_mask, pointing_game
+from s12lib.explain.maps import Array, enlarge, gaussian_maps, random_maps
 from s12lib.explain.methods import METHODS
 from s12lib.explain.sanity import untrained
 from s12lib.weights.pretrained import load_pretrained
@@ -85,32 +79,21 @@ def table_lines(found: Mapping[Name, Scores], measure: str) -> Iterator[str]:
     layers, methods = (list(dict.fromkeys(name[k] for name in found)) for k in (1, 0))
     yield f"{measure:<17}" + "".join(f"{layer:>14}" for layer in layers)
     for method in methods:
-        yield f"{method:<17}" + "".join(f"{cell(getattr(found[method, layer], measure)):>14}" for layer in layers)
+        yield f"{method:<17}" + "".join(
+            f"{format_interval(getattr(found[method, layer], measure)):>14}" for layer in layers
+        )
 
 
-def cell(values: torch.Tensor) -> str:
-    """The mean in per cent, ± half of its 95% interval."""
-    mean, low, high = confidence_interval(values)
-    return f"{100 * mean:.1f} ± {50 * (high - low):.1f}"
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Measure on ``--count`` held-out pictures of Shapes, and print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m s12lib.explain.comparison", description=__doc__)
-    parser.add_argument("--count", type=int, default=2000)
-    count = parser.parse_args(argv).count
+def report(count: int) -> Iterator[str]:
+    """The tables, line by line, for the first ``count`` test images of Shapes."""
     network = load_pretrained("page_resnet_shapes")
     images, _, masks = draw_shapes(count, 0, "test")
-    print(f"Shapes, the first {count:,} test pictures; per cent, ± half of the 95% interval over pictures.\n")
+    yield f"Shapes, the first {count:,} test images; per cent, ± half of the 95% interval over images.\n"
     coarse = {f"the mask at {layer}": found for layer, found in coarse_mask_scores(masks).items()}
     for name, score in (baseline_scores(masks) | coarse).items():
-        print(f"{name:<18} energy {cell(score.energy)}, pointing {cell(score.pointing)}")
+        yield f"{name:<18} energy {format_interval(score.energy)}, pointing {format_interval(score.pointing)}"
     for name, model in {"the trained network": network, "an untrained network": untrained(network)}.items():
         found = localization_scores(model, images, masks)
         for measure in Scores._fields:
-            print(f"\n{name}")
-            print("\n".join(table_lines(found, measure)))
-
-
-if __name__ == "__main__":
-    main()
+            yield f"\n{name}"
+            yield from table_lines(found, measure)

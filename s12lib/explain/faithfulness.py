@@ -1,6 +1,6 @@
 """Does a heatmap tell what the network uses? Measures that take pixels away and look what becomes of the probability.
 
-Every measure takes a batch and gives one value an image; :func:`s12lib.explain.localization.confidence_interval` turns
+Every measure takes a batch and gives one value an image; :func:`s12lib.explain.intervals.confidence_interval` turns
 those into a mean and its interval over images. Where pixels are ordered by a map, ties are broken by a smooth random
 map, so that a flat map scores like the random baseline. ``targets`` is as in :func:`s12lib.explain.cam.gradcam`: None
 means the classes that the model predicts for the unchanged pictures.
@@ -16,8 +16,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from s12lib.data.augment import normalize
-from s12lib.explain.cam import (
+from s12lib.data.pixels import normalize
+from s12lib.explain.inputs import (
     CHUNK,
     Images,
     Targets,
@@ -27,7 +27,7 @@ from s12lib.explain.cam import (
     full_float32,
     target_classes,
 )
-from s12lib.explain.localization import Array, checked_maps, random_maps
+from s12lib.explain.maps import Array, checked_maps, random_maps
 
 
 def deletion_auc(

@@ -1,6 +1,6 @@
 """Does a heatmap depend on what it should? It must be mirrored with its picture, and change when the network forgets.
 
-Every measure takes a batch and gives one value an image; :func:`s12lib.explain.localization.confidence_interval` turns
+Every measure takes a batch and gives one value an image; :func:`s12lib.explain.intervals.confidence_interval` turns
 those into a mean and its interval over images. ``targets`` is as in :func:`s12lib.explain.cam.gradcam`: None means the
 classes that the model predicts for the images as they are.
 """
@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from s12lib.explain.cam import Images, Targets, checked_images, device_of, float32_copy, gradcam, target_classes
-from s12lib.explain.localization import Array, checked_maps
+from s12lib.explain.cam import gradcam
+from s12lib.explain.inputs import Images, Targets, checked_images, device_of, float32_copy, target_classes
+from s12lib.explain.maps import Array, checked_maps
 
 Explain = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 """``explain(model, images_uint8, targets)`` → ``(N, H, W)`` maps: ``gradcam``, or a ``functools.partial`` of it."""

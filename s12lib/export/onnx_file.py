@@ -15,17 +15,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from s12lib.data.augment import normalize
+from s12lib.data.pixels import normalize
 from s12lib.data.shapes import draw_shapes
 from s12lib.errors import CourseError
 from s12lib.explain import class_maps
-from s12lib.explain.cam import CHUNK, float32_copy, logits, logits_and_class_maps
-from s12lib.files import whole_file
+from s12lib.explain.closed_form import logits_and_class_maps
+from s12lib.explain.inputs import CHUNK, float32_copy, logits
+from s12lib.files import atomic_path
 
 if TYPE_CHECKING:
     import onnx
 
-    from s12lib.datamodule import Split  # which would load Lightning
+    from s12lib.data.splits import Split  # which would load Lightning
 
 OPSET = 18  # what torch's exporter writes by itself, and what every onnxruntime since 1.14 reads, on the web too
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
@@ -96,7 +97,7 @@ def export_verified(model: nn.Module, out: Path, precision: str, expected: Answe
     require_libraries()
     try:
         content = onnx_model(model, precision).SerializeToString()
-        with whole_file(out) as partial:
+        with atomic_path(out) as partial:
             partial.write_bytes(content)
             return {"precision": precision, "opset": OPSET, "bytes": len(content)} | verify(
                 partial, expected, TOLERANCE[precision]

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 from tqdm import tqdm
 
-from s12lib.datamodule import fingerprint
+from s12lib.data.splits import fingerprint
 from s12lib.errors import CourseError
-from s12lib.files import whole_file
+from s12lib.files import atomic_path
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint
 
 
@@ -29,12 +28,11 @@ class SafeCheckpointIO(TorchCheckpointIO):
     """Checkpoints that are whole or not there at all, and that are read without running any code in them."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with whole_file(Path(path)) as partial, open(partial, "wb") as file:
+        with atomic_path(Path(path)) as partial, open(partial, "wb") as file:
             try:
                 torch.save(checkpoint, file)
             except RuntimeError as error:  # what torch makes of a full disk
                 raise CheckpointError(f"{path} could not be written whole; is the disk full? ({error})") from error
-            os.fsync(file.fileno())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         return read_checkpoint(path)
@@ -76,7 +74,7 @@ class CSVLog(Logger):
         if not self.rows:  # Lightning saves before a resume has read the rows of the attempt before
             return
         columns = dict.fromkeys(key for row in self.rows.values() for key in row)
-        with whole_file(self.path) as partial, open(partial, "w", newline="") as file:
+        with atomic_path(self.path) as partial, open(partial, "w", newline="") as file:
             writer = csv.DictWriter(file, list(columns), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows[step] for step in sorted(self.rows))

@@ -1,5 +1,6 @@
 """Reading a Lightning checkpoint without running any code in it, and without loading Lightning."""
 
+import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -43,3 +44,19 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path} holds no state_dict, so it is no Lightning checkpoint.")
     return checkpoint
+
+
+def weights_sha256(state_dict: dict[str, torch.Tensor]) -> str:
+    """SHA-256 of a network's weights, the same for a checkpoint and for the network trained on."""
+    digest = hashlib.sha256()
+    for key in sorted(state_dict):
+        digest.update(key.encode() + state_dict[key].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def network_weights(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The (averaged) weights of the network in a Lightning checkpoint, without the Classifier around it."""
+    prefix = "network."
+    return {
+        key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items() if key.startswith(prefix)
+    }

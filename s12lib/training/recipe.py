@@ -13,15 +13,17 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.tensorboard import _TENSORBOARD_AVAILABLE
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
-from s12lib.cifar100 import CIFAR100  # noqa: F401 (so that --data finds it)
 from s12lib.classifier import Classifier
-from s12lib.datamodule import ImageArrays, fingerprint
-from s12lib.folders import Pictures  # noqa: F401
+from s12lib.data.splits import fingerprint
+from s12lib.datamodule import (
+    CIFAR100,  # noqa: F401 (so that --data finds it)
+    ImageArrays,
+)
+from s12lib.inference import logits_of
 from s12lib.results import records as results
-from s12lib.training import provenance
+from s12lib.training import hardware, provenance
 from s12lib.training.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged
-from s12lib.training.checkpoints import CheckpointError, read_checkpoint, run_of
-from s12lib.weights.pretrained import logits_of, network_weights, weights_sha256
+from s12lib.training.checkpoints import CheckpointError, network_weights, read_checkpoint, run_of, weights_sha256
 
 EXPECTED_WARNINGS = (
     "LightningCLI's args parameter",
@@ -96,14 +98,14 @@ class RecipeCLI(LightningCLI):
             "seed": int(self.settings.seed_everything),
             "dataset": self.datamodule.name,
             "precision": self.precision,
-            "hardware": provenance.hardware(trainer.accelerator),
+            "hardware": hardware.hardware(trainer.accelerator),
             "versions": provenance.versions(),
             "commit": provenance.commit(),
         }
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         fitting = self.subcommand == "fit"
-        best = provenance.best_precision(self.settings.trainer.accelerator) if fitting else "32-true"
+        best = hardware.best_precision(self.settings.trainer.accelerator) if fitting else "32-true"
         self.precision = self.settings.trainer.precision or best
         given = self.config_init[self.subcommand].trainer
         ours: dict[str, Any] = {"num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 10}
@@ -251,5 +253,5 @@ def expect_warnings() -> None:
 def run(args: list[str]) -> None:
     """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments."""
     expect_warnings()
-    provenance.exact_float32()
+    hardware.exact_float32()
     RecipeCLI(args)

@@ -5,17 +5,17 @@ import pytest
 import torch
 from narrow_network import NarrowResNet, lively
 
+from s12lib.cli import main
 from s12lib.data.shapes import draw_shapes
-from s12lib.explain import LAYERS, gradcam, gradcams
-from s12lib.explain import comparison as trust
+from s12lib.explain import LAYERS, comparison, gradcam, gradcams
 from s12lib.explain.comparison import (
     PLACES,
     baseline_scores,
-    cell,
     coarse_mask_scores,
     localization_scores,
     table_lines,
 )
+from s12lib.explain.intervals import format_interval
 from s12lib.explain.localization import energy_in_mask, pointing_game
 
 IMAGES, _, MASKS = draw_shapes(6, 0, "test")
@@ -66,21 +66,21 @@ def test_a_table_has_a_line_a_method_and_a_column_a_layer():
     head, *lines = table_lines(found, "pointing")
     assert head.split() == ["pointing", "layer2", "layer3"]
     assert [line.split()[0] for line in lines] == list(METHODS)
-    assert lines[1].split()[4:] == cell(found["eigencam", "layer3"].pointing).split()
+    assert lines[1].split()[4:] == format_interval(found["eigencam", "layer3"].pointing).split()
 
 
 def test_a_cell_is_the_mean_in_per_cent_and_half_the_interval():
-    mean, _, half = cell(torch.cat([torch.zeros(50), torch.ones(50)])).split()
+    mean, _, half = format_interval(torch.cat([torch.zeros(50), torch.ones(50)])).split()
     assert mean == "50.0"
     assert float(half) == pytest.approx(100 * 1.96 * 0.05, abs=0.5)
 
 
 def test_the_command_prints_both_networks_and_all_baselines(monkeypatch, capsys):
-    monkeypatch.setattr(trust, "load_pretrained", lambda name: lively(NarrowResNet()))
-    trust.main(["--count", "4"])
+    monkeypatch.setattr(comparison, "load_pretrained", lambda name: lively(NarrowResNet()))
+    main(["compare", "--count", "4"])
     out = capsys.readouterr().out
     for words in (
-        "Shapes, the first 4 test pictures",
+        "Shapes, the first 4 test images",
         "random map",
         "centred Gaussian",
         "the mask at layer3",

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from s12lib.cli import main
+from s12lib.results import ablations
 from s12lib.results.records import ResultsError
-from s12lib.training import ablate as levers
 
 
 def write_run(folder, without, seed, accuracy, **changes):
@@ -25,7 +26,7 @@ def test_a_lever_is_worth_the_mean_of_the_differences_of_the_same_seed(tmp_path)
     for seed, with_it, without in ((0, 0.93, 0.92), (1, 0.94, 0.91)):
         write_run(tmp_path, "none", seed, with_it)
         write_run(tmp_path, "ema", seed, without)
-    table = levers.table(tmp_path)
+    table = ablations.table(tmp_path)
     assert "| ema | `model.ema_decay`: 0.99, 0.0 | 2 | 93.50 | 91.50 | +2.00 ± 1.41 | +2.00 ± 1.41 |" in table
     assert "The recipe as it is, seed by seed: 93.00, 94.00." in table
 
@@ -34,7 +35,7 @@ def test_a_seed_that_only_one_side_has_is_left_out(tmp_path):
     write_run(tmp_path, "none", 0, 0.93)
     write_run(tmp_path, "none", 1, 0.5)
     write_run(tmp_path, "ema", 0, 0.92)
-    assert "| 1 | 93.00 | 92.00 | +1.00 | +1.00 |" in levers.table(tmp_path)
+    assert "| 1 | 93.00 | 92.00 | +1.00 | +1.00 |" in ablations.table(tmp_path)
 
 
 def test_runs_of_other_length_size_recipe_dataset_or_machine_are_not_paired(tmp_path):
@@ -49,7 +50,7 @@ def test_runs_of_other_length_size_recipe_dataset_or_machine_are_not_paired(tmp_
         {"images": {"train": 10_000, "validation": 5000}},
     ):
         write_run(tmp_path, "ema", 0, 0.92, **change)
-    assert levers.table(tmp_path) == ""
+    assert ablations.table(tmp_path) == ""
 
 
 def test_runs_that_differ_in_more_than_the_lever_are_not_compared(tmp_path):
@@ -57,20 +58,20 @@ def test_runs_that_differ_in_more_than_the_lever_are_not_compared(tmp_path):
     config = {"model": {"ema_decay": 0.0, "whiten": False}, "data": {"crop": 4}}
     write_run(tmp_path, "ema", 0, 0.92, config=config)
     with pytest.raises(ResultsError, match="differ in more than the lever ema"):
-        levers.table(tmp_path)
+        ablations.table(tmp_path)
 
 
 def test_a_run_in_which_the_lever_was_not_off_is_not_compared(tmp_path):
     write_run(tmp_path, "none", 0, 0.93)
     write_run(tmp_path, "ema", 0, 0.93, config={"model": {"ema_decay": 0.99, "whiten": True}, "data": {"crop": 4}})
     with pytest.raises(ResultsError, match=r"the run without ema has model\.ema_decay = 0\.99"):
-        levers.table(tmp_path)
+        ablations.table(tmp_path)
 
 
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(ResultsError, match=r"broken\.json"):
-        levers.table(tmp_path)
+        ablations.table(tmp_path)
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def recipe(tmp_path, tiny_network, monkeypatch):
 def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_repeated(recipe, tmp_path, capsys):
     arguments = ["--config", "tiny.yaml", "--epochs", "2", "--levers", "ema", "flip", "--out", "out"]
     arguments += ["--held-out", "20", "--data.eval_batch_size=10", "--trainer.limit_val_batches=0.5"]
-    levers.main(arguments)
+    main(["ablate", *arguments])
     runs = {run["without"]: run for path in (tmp_path / "out").iterdir() for run in [json.loads(path.read_text())]}
     assert runs.keys() == {"none", "ema"}  # Shapes are not flipped in the first place
     assert runs["ema"]["config"]["model"] == runs["none"]["config"]["model"] | {"ema_decay": 0.0}
@@ -98,9 +99,9 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
     assert "| ema |" in capsys.readouterr().out
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
-    levers.main(arguments)
+    main(["ablate", *arguments])
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
-    levers.main([*arguments, "--model.ema_decay=0.5"])
+    main(["ablate", *arguments, "--model.ema_decay=0.5"])
     assert len(list((tmp_path / "out").iterdir())) == 4, "another decay makes another pair of runs"
     assert "| ema | `model.ema_decay`: 0.5, 0.0 |" in capsys.readouterr().out, "the lever itself can be set"
 
@@ -108,13 +109,13 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
 def levers_of(recipe: Path) -> set[str]:
     fields = yaml.safe_load(recipe.read_text())
     config = {"model": fields["model"], "data": fields["data"]["init_args"]}
-    return {lever for lever, (field, off) in levers.LEVERS.items() if levers.field_of(config, field) != off}
+    return {lever for lever, (field, off) in ablations.LEVERS.items() if ablations.field_of(config, field) != off}
 
 
 def test_every_lever_was_switched_off_once_in_the_shortest_recipe_that_pulls_it():
     root = Path(__file__).parent.parent
     fast, page24 = levers_of(root / "recipes/fast.yaml"), levers_of(root / "recipes/page24.yaml")
-    runs = [json.loads(path.read_text()) for path in (root / "results/levers").glob("*.json")]
+    runs = [json.loads(path.read_text()) for path in (root / "results/ablations").glob("*.json")]
     assert page24 - fast == {"cutout"}
     assert {("fast", lever) for lever in fast} | {("page24", "cutout")} <= {
         (run["recipe"], run["without"]) for run in runs

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from s12lib.data.cifar10 import DataError
 from s12lib.data.image_files import PictureError, read_picture
-from s12lib.datamodule import fingerprint
-from s12lib.folders import Pictures
+from s12lib.data.location import DataError
+from s12lib.data.splits import fingerprint
+from s12lib.datamodule import Pictures
 
 
 def fill(folder, name: str, count: int, seed: int) -> None:

@@ -11,15 +11,16 @@ from s12lib.app.familiarity import SCORES, Familiarity
 from s12lib.app.familiarity_threshold import (
     FALSE_WARNING_RATE,
     auroc,
-    dataset_of,
     measure_familiarity,
     unfamiliar_pictures,
     warned,
     write_familiarity,
 )  # fmt: skip
 from s12lib.cli import main
+from s12lib.datamodule import DATASETS, Shapes, dataset_of
 from s12lib.errors import CourseError
-from s12lib.weights.pretrained import WEIGHTS_DIR, load_card, load_pretrained, logits_of
+from s12lib.inference import logits_of
+from s12lib.weights.pretrained import WEIGHTS_DIR, load_card, load_pretrained
 
 
 def confident(count: int, height: float, seed: int = 0) -> torch.Tensor:
@@ -99,10 +100,8 @@ def copy_of(name: str, folder, **changes):
 @pytest.fixture
 def few_shapes(monkeypatch):
     """The dataset Shapes, small."""
-    shapes = unfamiliar.Shapes
-    monkeypatch.setattr(
-        unfamiliar, "Shapes", type("Few", (shapes,), {"__init__": lambda self: shapes.__init__(self, 256, 10, 60, 30)})
-    )
+    few = type("Few", (Shapes,), {"__init__": lambda self: Shapes.__init__(self, 256, 10, 60, 30)})
+    monkeypatch.setitem(DATASETS, "Shapes", few)
 
 
 def test_the_command_writes_what_it_measured_into_the_card(few_shapes, tmp_path, monkeypatch, capsys):
@@ -122,12 +121,13 @@ def test_the_command_writes_what_it_measured_into_the_card(few_shapes, tmp_path,
 
 
 def test_weights_of_a_dataset_of_ones_own_are_refused_in_a_sentence(tmp_path):
-    with pytest.raises(CourseError, match="trained on Beetles"):
+    with pytest.raises(CourseError, match="Beetles is none of the course's datasets"):
         write_familiarity(copy_of("page_resnet_shapes", tmp_path, dataset="Beetles"))
 
 
 def test_validation_pictures_are_those_that_a_recipe_chooses_on(real_cifar10):
     data = dataset_of({"dataset": "CIFAR-10"})
+    data.setup()
     assert len(data.splits["validation"].images) == 5000
 
 

@@ -1,0 +1,36 @@
+"""``s12 pack``: a checkpoint becomes a file of weights and a card, with the accuracy of what was saved."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+ABOUT = "turn a checkpoint into safetensors and a card"
+EXAMPLE = "s12 pack runs/page24-seed0/last.ckpt --out page.safetensors"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .safetensors")
+
+
+def run(options: Namespace) -> None:
+    from s12lib.data.location import DataError
+    from s12lib.datamodule import dataset_of
+    from s12lib.results.records import accuracies, note_look
+    from s12lib.training.checkpoints import read_checkpoint, run_of
+    from s12lib.weights.pack import pack
+
+    if options.out.suffix != ".safetensors":
+        raise ValueError(f"--out must end in .safetensors, but it is {options.out}.")
+    run, test = run_of(read_checkpoint(options.checkpoint), options.checkpoint), None
+    try:
+        data = dataset_of(run)
+        data.setup("test")
+        test = data.splits["test"]
+    except DataError as error:
+        print(f"{error} So the card says nothing of accuracy.")
+    card = pack(options.checkpoint, options.out, test)
+    if test is not None:
+        measured = {key: card[key] for key in ("test_accuracy", "test_accuracy_tta")}
+        look = note_look(run, measured, card["packed_from"])
+        print(f"{accuracies(card['dataset'], measured)}; noted in {look}.")
+    print(f"Wrote {options.out} and its card {options.out.with_suffix('.json')}.")
