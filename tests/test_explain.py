@@ -21,8 +21,8 @@ from s12lib.data.pixels import normalize
 from s12lib.data.shapes import draw_shapes
 from s12lib.explain import LAYERS, cam, class_maps, gradcam
 from s12lib.explain.closed_form import closed_form_gradcam
-from s12lib.explain.inputs import logits
 from s12lib.explain.methods import METHODS
+from s12lib.inference import logits_of
 from s12lib.model import PageResNet
 
 SIDES = {"prep": 32, "layer1": 16, "layer2": 8, "layer3": 4}
@@ -90,7 +90,7 @@ def test_closed_form_plain_hooks_and_library_give_the_same_map():
 def test_the_gradient_weighted_sum_of_activations_is_the_logit():
     activations, gradients, target_scores = activations_and_gradients(wide(), IMAGES, TARGETS, "layer3")
     torch.testing.assert_close((gradients * activations).sum(dim=(1, 2, 3)), target_scores, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(logits(wide(), IMAGES)[range(6), TARGETS], target_scores, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(logits_of(wide(), IMAGES)[range(6), TARGETS], target_scores, atol=1e-5, rtol=1e-5)
     assert target_scores.std() > 0.1
 
 
@@ -103,7 +103,7 @@ def test_class_maps_are_gradcam_before_its_relu_for_every_class():
 
 
 def test_the_closed_form_explains_the_predicted_class_by_default():
-    predicted = logits(narrow(), IMAGES).argmax(dim=1)
+    predicted = logits_of(narrow(), IMAGES).argmax(dim=1)
     assert torch.equal(closed_form_gradcam(narrow(), IMAGES), closed_form_gradcam(narrow(), IMAGES, predicted))
 
 
@@ -218,7 +218,7 @@ def test_a_map_without_a_positive_value_stays_zero(model):
 
 
 def test_the_predicted_class_is_explained_by_default():
-    predicted = logits(narrow(), IMAGES).argmax(dim=1)
+    predicted = logits_of(narrow(), IMAGES).argmax(dim=1)
     assert torch.equal(gradcam(narrow(), IMAGES), gradcam(narrow(), IMAGES, predicted))
     other = (predicted + 1) % 10
     assert not torch.equal(gradcam(narrow(), IMAGES, raw=True), gradcam(narrow(), IMAGES, other, raw=True))
@@ -423,7 +423,7 @@ def test_an_unknown_method_is_refused_with_the_names_of_all(method):
 
 
 @pytest.mark.parametrize("wrong", [nn.Linear(2, 2), "page_resnet", None])
-@pytest.mark.parametrize("function", [gradcam, closed_form_gradcam, class_maps, logits])
+@pytest.mark.parametrize("function", [gradcam, closed_form_gradcam, class_maps])
 def test_a_model_without_the_layers_is_refused(function, wrong):
     with pytest.raises(
         TypeError, match="model must be a network with the children prep, layer1, layer2, layer3 and head"

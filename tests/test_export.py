@@ -15,9 +15,9 @@ from s12lib.cli import main
 from s12lib.commands.export import PRECISIONS
 from s12lib.data.splits import Split
 from s12lib.explain import class_maps
-from s12lib.explain.inputs import logits
 from s12lib.export import export_onnx, onnx_file
 from s12lib.export.onnx_file import OPSET, TOLERANCE, Answers, ExportError, export_verified, reference_images
+from s12lib.inference import logits_of
 from s12lib.weights.pretrained import load_pretrained
 
 pytestmark = pytest.mark.xdist_group("export")  # one worker: the exporter takes seconds, and its files serve all tests
@@ -64,7 +64,7 @@ def test_the_file_answers_as_the_model_does_for_any_number_of_pictures(precision
     assert found_logits.shape == (count, 10)
     assert found_maps.shape == (count, 10, 4, 4)
     tolerance = {"float32": 1e-4, "float16": TOLERANCE["float16"]}[precision]
-    assert np.abs(found_logits - logits(network, images).numpy()).max() < tolerance
+    assert np.abs(found_logits - logits_of(network, images).numpy()).max() < tolerance
     assert np.abs(found_maps - class_maps(network, images).numpy()).max() < tolerance
 
 
@@ -123,7 +123,7 @@ def test_the_report_is_what_was_measured(network, expected, exported):
 
 def test_test_pictures_are_verified_too_and_their_accuracy_is_measured(network, graph_that_is_made_at_once, tmp_path):
     images = torch.from_numpy(unseen(8))
-    labels = logits(network, images).argmax(1)
+    labels = logits_of(network, images).argmax(1)
     labels[:2] = (labels[:2] + 1) % 10
     report = export_onnx(network, tmp_path / "page.onnx", test=Split(images, labels))
     assert report["pictures"] == len(reference_images()) + 8
@@ -224,7 +224,7 @@ def test_weights_of_another_dataset_are_not_measured_on_cifar10(
     monkeypatch.setattr("s12lib.weights.pretrained.read_card", lambda _: {"dataset": "my flowers"})
     main(["export", "--format", "onnx", "--out", "page.onnx"])
     said = capsys.readouterr().out
-    assert said.startswith("The test set of my flowers is not at hand.")
+    assert said.startswith("my flowers is none of the course's datasets")
     assert "%" not in said
 
 

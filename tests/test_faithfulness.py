@@ -19,8 +19,8 @@ from s12lib.explain.faithfulness import (
     pixel_ranks,
     road,
 )
-from s12lib.explain.inputs import logits
 from s12lib.explain.maps import random_maps
+from s12lib.inference import logits_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # the library's ROAD
 
@@ -61,7 +61,7 @@ def right_and_wrong():
 
 
 def test_the_planted_network_sees_the_square():
-    assert logits(red_counter(), pictures()).softmax(dim=1)[:, 0].min() > 0.9
+    assert logits_of(red_counter(), pictures()).softmax(dim=1)[:, 0].min() > 0.9
 
 
 @pytest.mark.parametrize(("measure", "sign"), [(deletion_auc, -1), (insertion_auc, 1), (road, 1)])
@@ -115,7 +115,7 @@ def test_the_area_is_the_mean_height_of_the_curve():
 
 def test_the_predicted_class_of_the_unchanged_picture_is_followed_by_default():
     model = lively(NarrowResNet())
-    predicted = logits(model, pictures()).argmax(dim=1)
+    predicted = logits_of(model, pictures()).argmax(dim=1)
     maps = random_maps(COUNT)
     assert torch.equal(deletion_auc(model, pictures(), maps), deletion_auc(model, pictures(), maps, predicted))
 

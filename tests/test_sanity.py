@@ -1,4 +1,4 @@
-"""What explain.sanity promises: 1 for maps that behave, less for those that do not, and the same numbers every time."""
+"""What explain.sanity promises: a map that ignores the network is caught, and the same numbers every time."""
 
 import copy
 from functools import cache, partial
@@ -12,7 +12,7 @@ from torch import nn
 from s12lib.data.shapes import draw_shapes
 from s12lib.explain import gradcam
 from s12lib.explain.maps import random_maps
-from s12lib.explain.sanity import cascading_randomization, flip_equivariance, rank_correlation, untrained
+from s12lib.explain.sanity import cascading_randomization, rank_correlation, untrained
 
 IMAGES = draw_shapes(4, 0, "test")[0]
 STAGES = ["head", "layer3", "layer2", "layer1", "prep"]
@@ -49,44 +49,6 @@ def test_a_map_without_variance_correlates_with_nothing():
 def test_maps_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match=r"others must have the maps' shape \(2, 32, 32\)"):
         rank_correlation(random_maps(2), random_maps(3))
-
-
-def test_a_map_that_moves_with_the_picture_is_equivariant():
-    torch.testing.assert_close(flip_equivariance(narrow(), IMAGES, explain=brightness), torch.ones(4))
-
-
-def test_a_map_that_stays_put_or_turns_upside_down_is_not_equivariant():
-    left = torch.zeros(4, 32, 32)
-    left[:, :, :10] = 1
-    assert flip_equivariance(narrow(), IMAGES, explain=lambda *_: left).tolist() == [0] * 4
-    calls = iter([left.mT, left.mT.flip(1)])
-    assert flip_equivariance(narrow(), IMAGES, explain=lambda *_: next(calls)).tolist() == [0] * 4
-
-
-def test_a_map_of_zeros_is_like_nothing():
-    assert flip_equivariance(narrow(), IMAGES, explain=lambda *_: torch.zeros(4, 32, 32)).tolist() == [0] * 4
-
-
-def test_both_maps_explain_the_class_predicted_for_the_picture_as_it_is():
-    asked = []
-
-    def spy(model, images, targets):
-        asked.append(targets)
-        return brightness(model, images, targets)
-
-    flip_equivariance(narrow(), IMAGES, explain=spy)
-    assert torch.equal(asked[0], asked[1])
-
-
-def test_a_network_that_mirrors_its_filters_gives_an_equivariant_gradcam():
-    network = copy.deepcopy(narrow())
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d):
-                module.weight.add_(module.weight.flip(3))
-    maps = partial(gradcam, method="hirescam", layer="layer2")
-    torch.testing.assert_close(flip_equivariance(network, IMAGES, explain=maps), torch.ones(4), atol=1e-3, rtol=0)
-    assert flip_equivariance(narrow(), IMAGES, explain=maps).min() < 0.99
 
 
 def test_a_map_that_ignores_the_network_passes_through_every_randomisation():
@@ -135,11 +97,10 @@ def test_an_untrained_network_has_forgotten_everything_and_repeats():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize("measure", [flip_equivariance, cascading_randomization])
-def test_wrong_arguments_are_named(measure):
+def test_wrong_arguments_are_named():
     with pytest.raises(TypeError, match="images_uint8"):
-        measure(narrow(), IMAGES / 255)
+        cascading_randomization(narrow(), IMAGES / 255)
     with pytest.raises(ValueError, match="targets"):
-        measure(narrow(), IMAGES, 10)
+        cascading_randomization(narrow(), IMAGES, 10)
     with pytest.raises(TypeError, match="model"):
-        measure(nn.Linear(1, 1), IMAGES, 3)
+        cascading_randomization(nn.Linear(1, 1), IMAGES, 3)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from s12lib.data.pixels import as_tensor, normalize
+from s12lib.inference import logits_of
 
 Images = np.ndarray | torch.Tensor
 Targets = int | Sequence[int] | np.ndarray | torch.Tensor | None
@@ -17,15 +18,16 @@ LAYERS = ("prep", "layer1", "layer2", "layer3")
 CHUNK = 250  # images at a time, which bounds the memory: about 0.6 GB with gradients from ``prep`` on
 
 
-def logits(model: nn.Module, images_uint8: Images) -> torch.Tensor:
-    """The model's ``(N, 10)`` logits in eval mode and float32, on the CPU, for ``(N, 32, 32, 3)`` uint8 images."""
-    return in_chunks(lambda network, images: network(images), model, checked_images(images_uint8))
+def target_classes(network: nn.Module, images: torch.Tensor, targets: Targets) -> torch.Tensor:
+    """The targets, one for each image, or for None the predicted classes: ``(N,)`` int64 on the CPU.
 
-
-def target_classes(model: nn.Module, images: torch.Tensor, targets: Targets) -> torch.Tensor:
-    """The targets, one for each image, or for None the predicted classes: ``(N,)`` int64 on the CPU."""
-    wanted = checked_targets(model, targets, len(images))
-    return logits(model, images).argmax(dim=1) if wanted is None else wanted
+    ``network`` is a :func:`float32_copy` and ``images`` are :func:`checked_images`.
+    """
+    wanted = checked_targets(network, targets, len(images))
+    if wanted is not None:
+        return wanted
+    with full_float32(network):
+        return logits_of(network, images, CHUNK).argmax(dim=1)
 
 
 def in_chunks(

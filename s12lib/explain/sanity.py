@@ -1,4 +1,4 @@
-"""Does a heatmap depend on what it should? It must be mirrored with its picture, and change when the network forgets.
+"""Does a heatmap depend on what the network has learned? It must change when the network forgets.
 
 Every measure takes a batch and gives one value an image; :func:`s12lib.explain.intervals.confidence_interval` turns
 those into a mean and its interval over images. ``targets`` is as in :func:`s12lib.explain.cam.gradcam`: None means the
@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from s12lib.explain.cam import gradcam
 from s12lib.explain.inputs import Images, Targets, checked_images, device_of, float32_copy, target_classes
@@ -17,23 +16,6 @@ from s12lib.explain.maps import Array, checked_maps
 
 Explain = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 """``explain(model, images_uint8, targets)`` → ``(N, H, W)`` maps: ``gradcam``, or a ``functools.partial`` of it."""
-
-
-def flip_equivariance(
-    model: nn.Module, images_uint8: Images, targets: Targets = None, explain: Explain = gradcam
-) -> torch.Tensor:
-    """How alike are the map of the mirrored picture and the mirrored map? ``(N,)`` float32, 1 where they are the same.
-
-    cos(map(flip x), flip map(x)), for the same class in both. A class does not depend on left and right, so a good map
-    moves along. Crabbé & van der Schaar, "Evaluating the Robustness of Interpretability Methods through Explanation
-    Invariance and Equivariance", 2023, https://arxiv.org/abs/2304.06715. A map of zeros is like nothing: 0.
-    """
-    network = float32_copy(model)
-    images = checked_images(images_uint8)
-    wanted = target_classes(network, images, targets)
-    there = explain(network, images.flip(2), wanted).flatten(1)
-    here = explain(network, images, wanted).flip(2).flatten(1)
-    return functional.cosine_similarity(there, here)
 
 
 def cascading_randomization(

@@ -20,8 +20,9 @@ from s12lib.data.shapes import draw_shapes
 from s12lib.errors import CourseError
 from s12lib.explain import class_maps
 from s12lib.explain.closed_form import logits_and_class_maps
-from s12lib.explain.inputs import CHUNK, float32_copy, logits
+from s12lib.explain.inputs import CHUNK, float32_copy
 from s12lib.files import atomic_path
+from s12lib.inference import logits_of
 
 if TYPE_CHECKING:
     import onnx
@@ -67,7 +68,8 @@ class Answers:
         images, labels = reference_images(), None
         if test is not None:
             images, labels = np.concatenate([images, test.images.numpy()]), test.labels.numpy()
-        return cls(images, logits(model, images).numpy(), class_maps(model, images).numpy(), labels)
+        found = logits_of(float32_copy(model), images, CHUNK).numpy()
+        return cls(images, found, class_maps(model, images).numpy(), labels)
 
 
 def reference_images() -> np.ndarray:
