@@ -16,14 +16,19 @@ LESSONS := $(wildcard lessons/[0-9]*.py)
 
 # What another environment, or a shell's start-up file, may have left behind must not reach ours.
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE MPLBACKEND
+# Without bytecode on disk, every test worker, kernel and child process compiles torch and Lightning anew: 19 s, not 7.
+unexport PYTHONDONTWRITEBYTECODE
 unexport PIP_REQUIRE_VIRTUALENV PIP_USER PIP_TARGET PIP_PREFIX
 unexport UV_PYTHON UV_SYSTEM_PYTHON UV_PROJECT_ENVIRONMENT UV_TARGET UV_PREFIX UV_CONFIG_FILE
 export PYTHONNOUSERSITE := 1
 export PYTHONUTF8 := 1
 
-# One torch thread a test worker; more of them would only wait for each other.
+# One torch thread a test worker; more of them would only wait for each other. A worker needs a core and up to 3 GB.
+WORKERS    ?= 2
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-PYTEST     := $(ONE_THREAD) MPLBACKEND=agg $(PY) -m pytest
+PYTEST     := $(ONE_THREAD) MPLBACKEND=agg S12_PROFILE=smoke $(PY) -m pytest -n $(WORKERS) --dist loadgroup
+NBVAL      := --nbval-lax --nbval-current-env --nbval-cell-timeout 1800 --nbval-kernel-startup-timeout 1800 \
+              $(wildcard lessons/[0-9]*.ipynb)
 
 # For `if`: is CIFAR-10 here, or fetched now? A damaged file, or an interrupted download, ends the recipe instead.
 HAS_CIFAR10 := { $(BIN)/s12 data; status=$$?; [ $$status = 0 ] || \
@@ -31,7 +36,7 @@ HAS_CIFAR10 := { $(BIN)/s12 data; status=$$?; [ $$status = 0 ] || \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book test test-lessons test-slow train app app-files lab lessons bench site links lock address clean FORCE
+.PHONY: help setup book test test-lessons test-slow coverage train app app-files lab lessons bench site links lock address clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -78,35 +83,20 @@ links: $(READY) ## ask every link of the book whether it still leads somewhere
 
 # ---- checks ----------------------------------------------------------------------------------------------------------
 
-test: $(READY) ## run every check (at most 20 minutes on two cores)
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(PY) -m mypy
-	$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(PY) -m check_jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
-	$(PY) -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	$(PY) -m check_jsonschema --builtin-schema vendor.citation-file-format --default-filetype yaml CITATION.cff
-	$(BIN)/pre-commit validate-config
-	$(BIN)/deptry . tests
-	@$(MAKE) --no-print-directory book
-	$(PYTEST) -n 2 --dist loadgroup --cov=s12lib --cov-report=term
-	@$(MAKE) --no-print-directory test-lessons
+# One pool of workers has it all: a lesson, the book's pages, a type check or a test is whatever a worker does next.
+# The last line says what was checked, what was not, and how to get it.
+
+test: $(READY) ## run every check that does not take minutes (at most 9 on two cores)
+	@if $(HAS_CIFAR10); then lessons="$(NBVAL)"; else lessons=; fi; $(PYTEST) tests $$lessons
 
 test-lessons: $(READY) ## re-execute every lesson and compare what it prints
-ifeq ($(LESSONS),)
-	@echo "There are no lessons yet, so none was re-executed."
-else
-	@if $(HAS_CIFAR10); then \
-	  S12_PROFILE=smoke $(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env \
-	    --timeout 600 $(LESSONS:.py=.ipynb); \
-	else \
-	  echo "NOT COMPARED: CIFAR-10 is not to be had here, so the lessons run on Shapes, and print other numbers."; \
-	  S12_PROFILE=smoke $(ONE_THREAD) $(BIN)/jupyter execute --timeout=600 $(LESSONS:.py=.ipynb); \
-	fi
-endif
+	@if $(HAS_CIFAR10); then lessons="$(NBVAL)"; else lessons=; fi; $(PYTEST) tests/test_lessons_on_shapes.py $$lessons
 
 test-slow: $(READY) ## run the checks that take minutes each
-	$(PYTEST) -m slow --timeout 3600 --dist loadgroup -n 2 --durations 12
+	$(PYTEST) -m slow --timeout 7200 --durations 12
+
+coverage: $(READY) ## the same as `make test`, and which lines no test runs; slower
+	@$(MAKE) --no-print-directory test PYTEST='$(PYTEST) --cov=s12lib --cov-report=term'
 
 bench: $(READY) ## measure how fast things are, on this machine
 	$(PY) -m s12lib.bench --out book/benchmarks.md

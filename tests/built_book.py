@@ -10,6 +10,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build" / "html"
 PHONE, LAPTOP = 390, 1280
+PATIENCE = 600_000  # milliseconds until a page counts as hanging; a test machine may be busy
 
 
 def pages_of_the_toc() -> list[str]:
@@ -26,7 +27,7 @@ def source_of(page: str) -> Path:
 def sources() -> list[Path]:
     """Everything that the built pages depend on."""
     assets = [path for path in (ROOT / "book").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    return [ROOT / "_config.yml", ROOT / "_toc.yml", *assets, *map(source_of, PAGES)]
+    return [ROOT / "_config.yml", ROOT / "_toc.yml", ROOT / "requirements.lock", *assets, *map(source_of, PAGES)]
 
 
 PAGES = pages_of_the_toc()
@@ -50,6 +51,7 @@ class Visit:
 
     def __init__(self, browser, address: str, page: str) -> None:
         self.context = browser.new_context(viewport={"width": LAPTOP, "height": 800})
+        self.context.set_default_timeout(PATIENCE)
         self.page = self.context.new_page()
         self.elsewhere: list[str] = []
         self.errors: list[str] = []

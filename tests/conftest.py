@@ -13,6 +13,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch: one thread a test worker, and sums in one order
 
 import pytest
+from closing_line import ClosingLine, require_this_checkout
 from hypothesis import settings
 
 # The same examples in every run: a check of a commit must not depend on luck.
@@ -20,6 +21,7 @@ settings.register_profile("course", derandomize=True, database=None, deadline=No
 settings.load_profile("course")
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ["PYTHONPATH"] = str(ROOT)  # child processes test this checkout too, whichever one is installed
 BROWSER_FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -37,7 +39,7 @@ def real_cifar10() -> Path:
     """The path of the real ``cifar10.npz``; where there is none, the tests that need it say that they did not run."""
     path = Path(os.environ.get("S12_DATA_DIR") or ROOT / "data") / "cifar10.npz"
     if not path.exists():
-        pytest.skip(f"NOT CHECKED ON THE REAL CIFAR-10: {path} is not there (`s12 data` makes it)")
+        pytest.skip("on the real CIFAR-10 (.venv/bin/s12 data)")
     return path
 
 
@@ -135,11 +137,11 @@ def address(html: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser():
     """Debian's Chromium, else Playwright's own, else every test in a browser is skipped."""
-    playwright = pytest.importorskip("playwright.sync_api")
+    playwright = pytest.importorskip("playwright.sync_api", reason="in a browser (pip install playwright)")
     with playwright.sync_playwright() as started:
         found = shutil.which("chromium") or started.chromium.executable_path
         if not Path(found).is_file():
-            pytest.skip("NO BROWSER: no page was looked at; install chromium (Debian) or: playwright install chromium")
+            pytest.skip("in a browser (.venv/bin/playwright install chromium)")
         chromium = started.chromium.launch(executable_path=found, args=BROWSER_FLAGS)
         yield chromium
         chromium.close()
@@ -155,13 +157,23 @@ def app(tmp_path_factory):
     running.close()
 
 
-def pytest_terminal_summary(terminalreporter) -> None:
-    """The closing line about the app's cases: how many there were, and what became of them."""
-    reports = terminalreporter.stats
-    counts = {
-        outcome: sum("::test_case_" in getattr(report, "nodeid", "") for report in reports.get(outcome, []))
-        for outcome in ("passed", "failed", "error", "skipped")
-    }
-    if any(counts.values()):
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-        terminalreporter.write_line(f"The app against what strangers send: {sum(counts.values())} cases, {outcomes}.")
+def pytest_configure(config: pytest.Config) -> None:
+    require_this_checkout(ROOT)
+    if not hasattr(config, "workerinput"):  # the one process that hears of every test
+        config.pluginmanager.register(ClosingLine(config))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The cells of a lesson stay together, in one kernel."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop where pytest-xdist does not see the groups, as it does not with pytest 9.2: it would tear them apart."""
+    if session.config.getoption("loadgroup", False):
+        grouped = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group")]
+        if not all("@" in name for name in grouped):
+            raise pytest.UsageError("this pytest-xdist does not keep the tests of a group together: run `make setup`.")

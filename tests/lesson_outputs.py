@@ -1,6 +1,7 @@
 """What the lessons' cells put out, read from executed notebooks."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -31,3 +32,13 @@ def printed(cell: NotebookNode) -> str:
     for data in (output.get("data", {}) for output in cell.outputs if "image/png" not in output.get("data", {})):
         texts += [data.get("text/plain", ""), data.get("text/markdown", "")]
     return "".join(texts)
+
+
+def assert_it_ran_on_shapes_and_says_so(notebook: NotebookNode) -> None:
+    """A lesson that went on without CIFAR-10 says so at its top and in every caption, but for recorded curves."""
+    assert "CIFAR-10 IS NOT HERE" in printed(code_of(notebook)[0])
+    for cell in code_of(notebook):
+        for image in build.images_of(cell):
+            alt = image.metadata["image/png"]["alt"]
+            recorded = "load_curve()" in cell.source and "CIFAR-10, recipe page24, all 50,000 training pictures" in alt
+            assert recorded or re.search("Shapes|letters|no dataset", alt), alt

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-READY = 600  # seconds that a start may take on a busy machine
+PATIENCE = 1200  # seconds until a start, an answer or an end counts as hanging; a test machine may be busy
 SETTINGS = {"top": 3, "layer": "layer3", "method": "gradcam", "target": "the predicted class", "opacity": 0.6}
 
 
@@ -39,16 +39,16 @@ class RunningApp:
         self.log_file = folder / "app.log"
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.address, timeout=120, trust_env=False)
+        self.client = httpx.Client(base_url=self.address, timeout=PATIENCE, trust_env=False)
         environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "uploads"), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "s12lib.cli", "app", "--port", str(self.port), *arguments]
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
-        end = time.monotonic() + READY
+        end = time.monotonic() + PATIENCE
         while "The app is at" not in self.log:
             if self.process.poll() is not None or time.monotonic() > end:
                 self.process.kill()
-                raise AssertionError(f"the app did not start within {READY} s: {self.log}")
+                raise AssertionError(f"the app did not start within {PATIENCE} s: {self.log}")
             time.sleep(0.1)
 
     @property
@@ -57,7 +57,7 @@ class RunningApp:
 
     def close(self, how: int = signal.SIGTERM) -> None:
         self.process.send_signal(how)
-        self.process.wait(60)
+        self.process.wait(PATIENCE)
         self.client.close()
 
     def upload(self, name: str, content: bytes) -> dict[str, Any] | Reply:

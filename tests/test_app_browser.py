@@ -6,14 +6,14 @@ from urllib.parse import urlparse
 
 import pytest
 from app_cases import GOOD, REFUSED_FILES
+from built_book import PATIENCE
 
 from s12lib.app.render import UNFAMILIAR
 from s12lib.app.server import BUSY
 
-pytestmark = [pytest.mark.xdist_group("app"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.xdist_group("app")
 
 PHONE = 390  # pixels
-PATIENCE = 60_000  # milliseconds; a test machine may be busy
 EVERY_FIELD = "input:not([type=hidden]):not([type=file]), button, select, textarea"
 NAMELESS = f"""[...document.querySelectorAll('{EVERY_FIELD}')].filter(e => e.offsetParent && !(
     e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.title || e.innerText.trim() ||

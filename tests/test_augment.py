@@ -323,7 +323,7 @@ def test_evaluation_goes_through_all_images_in_order_and_as_they_are():
     assert torch.equal(torch.cat([batch for batch, _ in batches]), normalize(images))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="NOT CHECKED ON A GPU: there is none")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="on a GPU (a CUDA device is needed)")
 def test_a_batch_is_the_same_on_a_gpu():
     images, labels = random_images(32), torch.arange(32)
     policy = Augmentation(crop=4, flip="alternating", cutout=8)

@@ -21,7 +21,7 @@ def test_a_row_shows_median_and_range():
     assert bench.row("x ÷ y", [1.0, 3.0, 2.0], "≤ 2") == "| x ÷ y | 2 (1–3) | ≤\N{NO-BREAK SPACE}2 |"
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes all of them")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="without a GPU")
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_a_processor_without_bfloat16_is_timed_in_float32(precision, monkeypatch):
     monkeypatch.setattr(bench.hardware, "best_precision", lambda: precision)

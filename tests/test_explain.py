@@ -297,7 +297,7 @@ def test_memory_format_training_mode_and_frozen_weights_change_no_map(model):
     torch.testing.assert_close(gradcam(model, IMAGES, TARGETS, "layer1", raw=True), expected)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="on a GPU (a CUDA device is needed)")
 def test_a_gpu_gives_the_same_map_on_the_cpu(model):
     maps = gradcam(model.cuda(), torch.from_numpy(IMAGES).cuda(), raw=True)
     assert maps.device == torch.device("cpu")
@@ -366,7 +366,7 @@ def test_thirty_calls_leave_no_tensor_behind_even_without_the_garbage_collector(
 
 @pytest.mark.slow
 def test_memory_is_flat_over_a_thousand_calls():
-    resource = pytest.importorskip("resource", reason="memory is not to be measured like this on Windows")
+    resource = pytest.importorskip("resource", reason="on POSIX")
     unit = 1 if sys.platform == "darwin" else 1024
     call_every_method(wide(), 60)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from closing_line import ClosingLine, require_this_checkout
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -19,7 +21,7 @@ LOCK = (ROOT / "requirements.lock").read_text("utf-8")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 TARGETS = ["book", "test", "test-slow", "train", "app", "lab", "lessons", "bench", "site", "lock", "address", "clean"]
 
-needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="with make")
 
 
 def lock_entries() -> list[str]:
@@ -45,7 +47,7 @@ def tracked_files() -> list[Path]:
     command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     result = subprocess.run(command, capture_output=True)
     if result.returncode:
-        pytest.skip("this is not a git checkout")
+        pytest.skip("in a git checkout")
     return [path for name in result.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
 
 
@@ -268,7 +270,7 @@ def test_train_takes_cifar10_or_says_that_it_takes_shapes(tmp_path, status, file
     assert said == (f"fit --config recipes/{recipe}.yaml --ckpt_path last\n" if recipe else "")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no executable bit")
+@pytest.mark.skipif(os.name == "nt", reason="on POSIX")
 def test_ci_command_is_executable_bash():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
@@ -284,6 +286,45 @@ def test_tracked_tree_stays_under_40_mb():
 def test_readme_names_the_two_commands_first():
     first_block = (ROOT / "README.md").read_text("utf-8").split("```")[1]
     assert re.findall(r"^make \w+", first_block, re.M) == ["make book", "make test"]
+
+
+# ---- the tests themselves --------------------------------------------------------------------------------------------
+
+
+def test_a_child_process_in_another_folder_runs_this_checkouts_code(tmp_path):
+    script = "import s12lib; print(s12lib.__file__)"
+    child = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(child.stdout.strip()) == ROOT / "s12lib/__init__.py"
+
+
+def test_the_tests_of_another_checkout_than_the_imported_one_do_not_start(tmp_path):
+    with pytest.raises(pytest.UsageError, match="s12lib is imported from"):
+        require_this_checkout(tmp_path)
+
+
+def line_after(*reports: tuple, later: str = "") -> str:
+    """The closing line of a run whose tests came to these outcomes; a skip is told by its reason."""
+    closing = ClosingLine(SimpleNamespace(option=SimpleNamespace(markexpr=later)))
+    for name, outcome in reports:
+        known = outcome in ("passed", "failed")
+        report = SimpleNamespace(nodeid=name, outcome=outcome if known else "skipped", failed=outcome == "failed")
+        report.skipped, report.longrepr = not known, None if known else ("file", 1, f"Skipped: {outcome}")
+        closing.pytest_runtest_logreport(report)
+    return closing.line()
+
+
+def test_the_closing_line_says_what_was_not_checked_and_the_way_to_get_it():
+    skipped = [(f"test_book.py::test_{k}", "in a browser (install one)") for k in range(3)]
+    cells = [(f"lessons/0{k}.ipynb::Cell {cell}", "passed") for k in (1, 2) for cell in range(4)]
+    assert line_after(("test_a.py::test_a", "passed"), *cells, *skipped, later="not slow") == (
+        "Checked: 1 test, 2 lessons executed again and compared."
+        " Not checked: 3 in a browser (install one); what takes minutes (make test-slow)."
+    )
+
+
+def test_the_closing_line_counts_a_failure_in_any_phase_once():
+    phases = [("test_a.py::test_a", "passed"), ("test_a.py::test_a", "failed"), ("test_a.py::test_a", "passed")]
+    assert line_after(*phases, ("test_b.py::test_b", "passed")) == "Checked: 2 tests, 1 FAILED. Not checked: nothing."
 
 
 # ---- for contributors ------------------------------------------------------------------------------------------------
@@ -317,7 +358,7 @@ def test_hooks_call_what_the_environment_has_and_need_no_network():
         assert hook["language"] == "system", "another language would be installed from the network"
         program = hook["entry"].split()[0]
         assert program.startswith(".venv/bin/")
-        assert (Path(sys.executable).parent / program.removeprefix(".venv/bin/")).exists(), program
+        assert shutil.which(program.removeprefix(".venv/bin/"), path=Path(sys.executable).parent), program
 
 
 def test_a_pull_request_is_asked_for_five_things():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 on this system")
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="on POSIX")
 
 HERE = Path(__file__).parent
 STEPS_AN_EPOCH, EPOCHS = 8, 4

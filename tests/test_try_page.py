@@ -218,7 +218,7 @@ def site(html):
         command = [sys.executable, ROOT / "book" / "browser_files.py", folder]
         made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         if made.returncode:
-            pytest.skip(f"NOT CHECKED IN A BROWSER: the network's page could not be built ({made.stderr.strip()})")
+            pytest.skip(f"with the network in the page (make site: {made.stderr.strip()})")
     return html
 
 
@@ -228,7 +228,7 @@ def loaded(site, browser, address):
     visit = Visit(browser, address, PAGE)
     visit.page.locator("#try-load").focus()
     visit.page.keyboard.press("Enter")
-    visit.page.wait_for_selector("#try-choose:visible", timeout=120_000)
+    visit.page.wait_for_selector("#try-choose:visible")
     yield visit
     visit.context.close()
 
