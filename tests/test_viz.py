@@ -66,7 +66,8 @@ def test_figure_is_opaque_white_in_one_of_two_widths_and_names_its_dataset(name)
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_text_can_be_read_on_a_phone(name):
-    """A wide figure is shown 360 pixels wide there: 12 points become 8 pixels, and a narrow one's 12."""
+    """A wide figure is shown 360 pixels wide there, so that 12 points become 11 pixels."""
+    assert 12 * 100 / 72 * 360 / viz.WIDE >= 11
     for text in DRAWINGS[name]().figure.findobj(lambda artist: hasattr(artist, "get_fontsize")):
         assert text.get_fontsize() >= 12 or not text.get_text()
 
@@ -84,7 +85,7 @@ def test_each_pixel_of_an_image_is_drawn_as_a_clean_square(name):
         assert np.array_equal(shown, np.kron(image, np.ones((scale, scale, 1), np.uint8)))
 
 
-def test_image_that_would_not_be_a_whole_multiple_is_refused():
+def test_image_whose_pixels_would_not_be_whole_ones_is_refused():
     with pytest.raises(ValueError, match="multiple of 32"):
         canvas.picture(Figure(), IMAGES[0], 0, 0, 100)
 

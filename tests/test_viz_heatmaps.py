@@ -33,7 +33,7 @@ def test_nothing_is_cut_off_and_no_text_is_too_small_for_a_phone(columns, across
     panels = [axes.get_window_extent() for axes in drawing.figure.axes if axes.images]
     assert len(panels) == 4 * (columns + 1)
     assert not any(a.overlaps(b) for k, a in enumerate(panels) for b in panels[:k])
-    assert all(panel.width / 32 == pytest.approx(round(panel.width / 32)) for panel in panels)
+    assert all(panel.width / 16 == pytest.approx(round(panel.width / 16)) for panel in panels)
 
 
 def test_a_4x4_map_is_drawn_as_four_by_four_squares():

@@ -1,6 +1,7 @@
 """What every figure stands on: the style, the two widths, a title above, the dataset's name below it, and alt text.
 
 Lengths are in pixels at 100 dpi; figures are saved at twice that, so an image enlarged by ``k`` has ``2k`` a pixel.
+A wide figure is shown 360 pixels wide on a phone: its 12 points, 16.7 pixels, are 11 there.
 """
 
 import functools
@@ -17,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 STYLE = Path(__file__).with_name("course.mplstyle")
-WIDE, NARROW = 720, 480  # the only two widths
+WIDE, NARROW = 540, 480  # the only two widths
 INK, GREY = "#222222", "#555555"
 MARGIN = 8
 
@@ -77,10 +78,10 @@ def panel(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
 
 
 def picture(figure: Figure, image: Any, left: int, top: int, side: int, **kwargs: Any) -> Axes:
-    """An image whose side in pixels is a whole multiple of its own, so that each of its pixels is a clean square."""
+    """An image whose side, at twice the pixels, is a multiple of its own, so that its pixels are clean squares."""
     pixels = np.asarray(image)
-    if side % pixels.shape[0]:
-        raise ValueError(f"side must be a multiple of {pixels.shape[0]}, the image's own, but it is {side}")
+    if 2 * side % pixels.shape[0]:
+        raise ValueError(f"twice the side must be a multiple of {pixels.shape[0]}, the image's own, but side is {side}")
     axes = panel(figure, left, top, side, side)
     axes.imshow(pixels, interpolation="nearest", **kwargs)
     axes.set_axis_off()

@@ -1,4 +1,4 @@
-"""Figures made of pictures and tables: rows and grids of images, a confusion matrix, a network's shapes."""
+"""Figures made of images and tables: rows and grids of images, a confusion matrix, a network's shapes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +10,14 @@ from s12lib.viz.canvas import INK, MARGIN, NARROW, WIDE, Drawing, canvas, panel,
 
 
 @styled
-def image_rows(rows: Mapping[str, Any], title: str, dataset: str, scale: int = 2) -> Drawing:
-    """Rows of pictures, each with its name on the left: ``{name: (n, 32, 32, 3) uint8 RGB}``."""
-    side, gap, names = 32 * scale, 6, 132
+def image_rows(rows: Mapping[str, Any], title: str, dataset: str, scale: float = 2) -> Drawing:
+    """Rows of images, each with its name on the left: ``{name: (n, 32, 32, 3) uint8 RGB}``.
+
+    ``scale`` enlarges them, by halves, as far as the longest row has room for it.
+    """
+    gap, names = 4, 108
     count = max(len(images) for images in rows.values())
+    side = min(round(32 * scale), 16 * (((WIDE - MARGIN - names + gap) // count - gap) // 16))
     width = NARROW if names + count * (side + gap) <= NARROW else WIDE
     figure, top = canvas(width, len(rows) * (side + gap), title, dataset)
     height = round(100 * figure.get_figheight())
@@ -23,14 +27,14 @@ def image_rows(rows: Mapping[str, Any], title: str, dataset: str, scale: int = 2
         for column, image in enumerate(images):
             picture(figure, image, names + column * (side + gap), y, side)
     listed = ", ".join(name.replace("\n", " ") for name in rows)
-    return Drawing(figure, f"{title} ({dataset}) Rows of up to {count} pictures, from top to bottom: {listed}.")
+    return Drawing(figure, f"{title} ({dataset}) Rows of up to {count} images, from top to bottom: {listed}.")
 
 
 @styled
 def image_grid(images: Any, labels: Sequence[str], title: str, dataset: str, columns: int = 5) -> Drawing:
-    """Pictures in a grid, each with a line of text below: ``images (n, 32, 32, 3)`` uint8 RGB or float in [0, 1]."""
-    gap, line = 12, 18 + 18 * max(label.count("\n") for label in labels) + 8
-    side = 32 * ((WIDE - 2 * MARGIN + gap) // columns // 32)
+    """Images in a grid, each with a line of text below: ``images (n, 32, 32, 3)`` uint8 RGB or float in [0, 1]."""
+    gap, line = 8, 18 + 18 * max(label.count("\n") for label in labels) + 8
+    side = 16 * (((WIDE - 2 * MARGIN + gap) // columns - gap) // 16)
     step = (WIDE - 2 * MARGIN - side) // (columns - 1)
     rows = -(-len(images) // columns)
     figure, top = canvas(WIDE, rows * (side + line), title, dataset)
@@ -39,7 +43,7 @@ def image_grid(images: Any, labels: Sequence[str], title: str, dataset: str, col
         axes = picture(figure, image, MARGIN + column * step, top + row * (side + line), side)
         axes.text(0.5, -3 / side, label, transform=axes.transAxes, ha="center", va="top", size=12)
     listed = ", ".join(label.replace("\n", " ") for label in labels)
-    return Drawing(figure, f"{title} ({dataset}) {len(labels)} pictures: {listed}.")
+    return Drawing(figure, f"{title} ({dataset}) {len(labels)} images: {listed}.")
 
 
 @styled
@@ -48,8 +52,8 @@ def confusion_matrix(counts: Any, classes: Sequence[str], title: str, dataset: s
     matrix = np.asarray(counts)
     size = len(classes)
     turned = max(map(len, classes)) > 2
-    figure, top = canvas(WIDE, 680 if turned else 630, title, dataset)
-    axes = panel(figure, 142, top + 4, 560, 560)  # on the left there is room for "automobile" and the axis's name
+    figure, top = canvas(WIDE, 510 if turned else 460, title, dataset)
+    axes = panel(figure, 142, top + 4, 390, 390)  # on the left there is room for "automobile" and the axis's name
     wrong = np.where(np.eye(size, dtype=bool), 0, matrix)
     axes.imshow(wrong, cmap="Blues", vmin=0, aspect="auto")
     for row, column in np.ndindex(size, size):
@@ -68,21 +72,22 @@ def confusion_matrix(counts: Any, classes: Sequence[str], title: str, dataset: s
 
 @styled
 def shape_walk(steps: Sequence[tuple[str, int, int, int]], title: str, dataset: str) -> Drawing:
-    """A picture's way through a network: ``(name, channels, side, parameters)`` for each stop, each drawn as a block.
+    """An image's way through a network, a row for each stop: ``(name, channels, side, parameters)``.
 
-    A block's height grows with the map's side, and its thickness with the number of channels.
+    A block is as tall as the map's side, and wider with more channels; on the right, a bar as long as its parameters.
     """
-    figure, top = canvas(WIDE, 300, title, dataset)
-    axes = panel(figure, MARGIN, top, WIDE - 2 * MARGIN, 300)
-    pitch = (WIDE - 2 * MARGIN) / len(steps)
-    axes.set(xlim=(0, WIDE - 2 * MARGIN), ylim=(0, 300))
+    row, longest = 46, max(max(parameters for *_, parameters in steps), 1)
+    figure, top = canvas(WIDE, row * len(steps), title, dataset)
+    axes = panel(figure, 0, top, WIDE, row * len(steps))
+    axes.set(xlim=(0, WIDE), ylim=(row * len(steps), 0))
     axes.set_axis_off()
     for k, (name, channels, side, parameters) in enumerate(steps):
-        height, thickness = 14 + 5.2 * side, 6 + 3.4 * channels**0.5
-        x, y = (k + 0.5) * pitch - thickness / 2, 190 - height / 2
-        axes.add_patch(Rectangle((x, y), thickness, height, facecolor="#56B4E9", edgecolor=INK))
-        shape = f"{channels}×{side}×{side}" if side > 1 else f"{channels}"
-        for line, text in enumerate((name, shape, f"{parameters:,}" if parameters else "")):
-            axes.text((k + 0.5) * pitch, 66 - 24 * line, text, ha="center", va="baseline", size=12)
+        middle, height, thickness = (k + 0.5) * row, 6 + side, 6 + 3.4 * channels**0.5
+        axes.add_patch(Rectangle((190 - thickness / 2, middle - height / 2), thickness, height, fc="#56B4E9", ec=INK))
+        axes.text(MARGIN, middle, name, va="center", size=12)
+        axes.text(240, middle, f"{channels}×{side}×{side}" if side > 1 else f"{channels}", va="center", size=12)
+        if parameters:
+            axes.barh(middle + 12, 160 * parameters / longest, 8, left=368, color="#D55E00")
+            axes.text(368, middle - 6, f"{parameters:,}", va="center", size=12)
     told = "; ".join(f"{n}: {c} channels of {s}×{s}, {p:,} parameters" for n, c, s, p in steps)
-    return Drawing(figure, f"{title} ({dataset}) From left to right: {told}.")
+    return Drawing(figure, f"{title} ({dataset}) From top to bottom: {told}.")

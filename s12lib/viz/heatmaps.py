@@ -36,7 +36,7 @@ def heatmap_table(
     arrays = {name: _checked(name, given, len(images)) for name, given in maps.items()}
     columns, rows = len(arrays) + 1, -(-len(images) // across)
     room = WIDE - 2 * MARGIN + GAP - (across - 1) * 3 * GAP
-    side = min(160, 32 * ((room // (across * columns) - GAP) // 32))
+    side = min(160, 16 * ((room // (across * columns) - GAP) // 16))
     head = LINE * max(name.count("\n") + 1 for name in arrays) + GAP
     line = LINE * max(note.count("\n") + 1 for texts in notes for note in texts) + 2 * GAP
     group = (WIDE - 2 * MARGIN + 3 * GAP) // across if across > 1 else 0
@@ -51,11 +51,11 @@ def heatmap_table(
         for axes, text in zip(panels, texts, strict=True):
             _write(axes, text, 0, -4 / side, "top")
         if k < across:
-            for axes, name in zip(panels, ["picture", *arrays], strict=True):
+            for axes, name in zip(panels, ["image", *arrays], strict=True):
                 _write(axes, name, 0, 1 + 7 / side, "baseline")
     _colour_bar(figure, top + head + rows * (side + line) + GAP, meaning)
     told = "; ".join(_tell(k, texts, arrays) for k, texts in enumerate(notes))
-    return Drawing(figure, f"{title} ({dataset}) Pictures, each beside its heatmaps: {told}.")
+    return Drawing(figure, f"{title} ({dataset}) Images, each beside its heatmaps: {told}.")
 
 
 def _checked(name: str, maps: Any, count: int) -> np.ndarray:
@@ -78,7 +78,7 @@ def _write(axes: Axes, text: str, x: float, y: float, va: str) -> None:
 
 
 def _colour_bar(figure: Figure, top: int, meaning: str) -> None:
-    bar = panel(figure, MARGIN + 10, top, 180, 14)
+    bar = panel(figure, MARGIN + 10, top, 120, 14)
     figure.colorbar(ScalarMappable(Normalize(0, 1)), cax=bar, orientation="horizontal", ticks=[0, 0.5, 1])
     bar.text(1.08, 0.5, meaning, transform=bar.transAxes, va="center", size=12, color=INK)
 
@@ -90,7 +90,7 @@ def _tell(k: int, texts: Sequence[str], arrays: Mapping[str, np.ndarray]) -> str
         f"{name.replace(chr(10), ' ')}{f' ({note})' if note else ''} hottest {hottest_place(heat[k])}"
         for (name, heat), note in zip(arrays.items(), notes[1:], strict=True)
     ]
-    return f"{notes[0] or f'picture {k + 1}'}: {', '.join(hot)}"
+    return f"{notes[0] or f'image {k + 1}'}: {', '.join(hot)}"
 
 
 def hottest_place(heat: np.ndarray) -> str:
