@@ -40,7 +40,7 @@ def begin() -> Course:
     exact_float32()
     data = open_dataset(smoke)
     counts = ", ".join(f"{len(split.labels):,} {name}" for name, split in data.splits.items())
-    print(f"The data: {data.name}. Pictures: {counts}.")
+    print(f"The data: {data.name}. Images: {counts}.")
     return Course(data, torch.device("cuda" if torch.cuda.is_available() else "cpu"), smoke)
 
 
