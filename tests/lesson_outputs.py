@@ -1,13 +1,33 @@
-"""What the lessons' cells put out, read from executed notebooks."""
+"""The lessons, and what their cells put out, read from executed notebooks."""
 
 import importlib.util
 import re
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 
+import nbformat
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "lessons").glob("[0-9]*.py"))
+NOT_RESHAPED = tomllib.loads((ROOT / "lessons/ruff.toml").read_text("utf-8"))["format"]["exclude"]
+
+
+def reshaped(source: Path) -> bool:
+    """Whether a lesson has the format of lessons/README.md, which tests/test_lesson_format.py asks for."""
+    return not any(fnmatch(source.name, pattern) for pattern in NOT_RESHAPED)
+
+
+def notebook(source: Path) -> NotebookNode:
+    """A lesson's stored notebook."""
+    return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+def prose(source: Path) -> str:
+    """Its Markdown, with the values filled in."""
+    return "\n\n".join(cell.source for cell in notebook(source).cells if cell.cell_type == "markdown")
 
 
 def load_build_script() -> ModuleType:

@@ -96,13 +96,16 @@ def test_lessons_in_the_toc_are_linked_from_the_map():
             assert f"(../{source_of(page).relative_to(ROOT).as_posix()})" in introduction, f"{page} is not linked"
 
 
-def test_launch_button_opens_the_lesson_in_the_configured_repository(html):
+def test_launch_button_opens_the_lesson_in_the_configured_repository_and_without_one_there_is_none(html):
     repository = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]
     base = repository["url"].replace("https://github.com/", "https://colab.research.google.com/github/")
     for page in PAGES:
-        if page.startswith("lessons/"):
+        text = (html / f"{page}.html").read_text("utf-8")
+        if "/OWNER/" in base:
+            assert not re.search(r"(?:href|src)=\"[^\"]*OWNER", text), f"{page} leads to nobody's repository"
+        elif page.startswith("lessons/"):
             link = f"{base}/blob/{repository['branch']}/{page}.ipynb"
-            assert link in (html / f"{page}.html").read_text("utf-8"), f"{page} has no button to {link}"
+            assert link in text, f"{page} has no button to {link}"
 
 
 def test_every_lesson_is_in_the_toc():
