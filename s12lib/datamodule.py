@@ -23,12 +23,22 @@ class ImageArrays(pl.LightningDataModule):
     name = "a dataset"
     classes: tuple[str, ...] = ()
 
-    def __init__(self, batch_size: int, crop: int, flip: str, cutout: int, seed: int, eval_batch_size: int) -> None:
+    def __init__(
+        self,
+        batch_size: int,
+        crop: int,
+        flip: str,
+        cutout: int,
+        seed: int,
+        eval_batch_size: int,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+    ) -> None:
         super().__init__()
         if batch_size < 1 or eval_batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, but it is {min(batch_size, eval_batch_size)}")
         self.batch_size, self.eval_batch_size, self.seed = batch_size, eval_batch_size, seed
-        self.augmentation = Augmentation(crop, flip, cutout)
+        self.augmentation = Augmentation(crop, flip, cutout, brightness, contrast)
         self.splits: dict[str, Split] = {}
 
     def setup(self, stage: str | None = None) -> None:
@@ -88,8 +98,10 @@ class CIFAR10(ImageArrays):
         cutout: int = 0,
         seed: int = 0,
         eval_batch_size: int = 1000,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
     ) -> None:
-        super().__init__(batch_size, crop, flip, cutout, seed, eval_batch_size)
+        super().__init__(batch_size, crop, flip, cutout, seed, eval_batch_size, brightness, contrast)
         if not 0 <= validation_size < 50_000 or validation_size % self.class_count:
             raise ValueError(
                 f"validation_size must be a multiple of {self.class_count} below 50000, but it is {validation_size}"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from s12lib.data.augment import Augmentation, crop_and_flip, cutout, reflect
+from s12lib.data.augment import Augmentation, crop_and_flip, cutout, multicrop, reflect
 from s12lib.data.loader import BatchLoader, EpochSampler
 from s12lib.data.pixels import MEAN, STD, normalize
 
@@ -332,3 +332,43 @@ def test_a_batch_is_the_same_on_a_gpu():
     )
     assert torch.equal(order, order_there.cpu())
     torch.testing.assert_close(on_gpu.cpu(), batch, rtol=0, atol=1e-5)
+
+
+def test_jitter_is_drawn_for_each_image_and_epoch_within_its_bounds_and_leaves_the_other_draws_alone():
+    plain, jittery = Augmentation(), Augmentation(brightness=0.14, contrast=0.13)
+    assert all(torch.equal(a, b) for a, b in zip(plain.draw(COUNT, 3, 1), jittery.draw(COUNT, 3, 1), strict=True))
+    brighter, contrast = jittery.draw_jitter(COUNT, 3, 1)
+    assert brighter.abs().max() <= 0.14
+    assert brighter.std().item() == pytest.approx(0.14 / 3**0.5, rel=0.05)
+    assert (contrast - 1).abs().max() <= 0.13
+    assert contrast.mean().item() == pytest.approx(1, abs=0.01)
+    assert not torch.equal(brighter, jittery.draw_jitter(COUNT, 3, 2)[0])
+    assert torch.equal(brighter, jittery.draw_jitter(COUNT, 3, 1)[0])
+
+
+def test_a_jittered_batch_is_the_plain_one_brightened_and_then_stretched():
+    images, labels = torch.randint(0, 256, (8, 32, 32, 3), dtype=torch.uint8), torch.arange(8)
+    jittery = Augmentation(brightness=0.5, contrast=0.5)
+    [(plain, order)] = BatchLoader(images, labels, 8, Augmentation())
+    [(found, same)] = BatchLoader(images, labels, 8, jittery)
+    assert torch.equal(order, same)
+    brighter, contrast = (drawn[order] for drawn in jittery.draw_jitter(8, 0, 0))
+    for k in range(8):
+        torch.testing.assert_close(found[k], (plain[k] + brighter[k]) * contrast[k])
+    assert not torch.allclose(found, plain, atol=0.1)
+
+
+@pytest.mark.parametrize("fields", [{"brightness": -0.1}, {"contrast": 1.0}, {"brightness": float("nan")}])
+def test_a_jitter_that_cannot_be_is_refused(fields):
+    with pytest.raises(ValueError, match="brightness must be 0 or more and contrast at least 0 and below 1"):
+        Augmentation(**fields)
+
+
+def test_multicrop_shifts_by_one_pixel_and_fills_by_reflection():
+    images = torch.arange(2 * 3 * 4 * 4.0).reshape(2, 3, 4, 4)
+    centre, up_left, down_right = multicrop(images)
+    assert torch.equal(centre, images)
+    assert torch.equal(up_left[..., :-1, :-1], images[..., 1:, 1:])
+    assert torch.equal(up_left[..., -1, :-1], images[..., 2, 1:])
+    assert torch.equal(down_right[..., 1:, 1:], images[..., :-1, :-1])
+    assert torch.equal(down_right[..., 1:, 0], images[..., :-1, 1])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from s12lib.results import records, tables
+from s12lib.training import provenance
 from s12lib.training.provenance import recipe_hash
 
 ROOT = Path(__file__).parent.parent
@@ -122,3 +123,29 @@ def test_the_hash_of_a_recipe_ignores_seed_and_machine_but_no_lever():
     assert recipe_hash(same) == recipe_hash(config)
     assert recipe_hash(config | {"max_epochs": 12}) != recipe_hash(config)
     assert recipe_hash(config | {"model": {"lr": 0.9}}) != recipe_hash(config)
+
+
+def test_a_lever_that_came_later_changes_no_hash_while_it_is_off():
+    model, data = {"lr": 1.0}, {"class": "CIFAR10", "crop": 4}
+    old = recipe_hash({"model": model, "data": data, "max_epochs": 11})
+    off = provenance.ADDED_LATER
+    details = {"muon_momentum": 0.6, "small_size": 24, "compile": True}
+
+    def hash_with(section, field, value):
+        config = {"model": model | off["model"] | details, "data": data | off["data"], "max_epochs": 11}
+        return recipe_hash(config | {section: config[section] | {field: value}})
+
+    assert hash_with("model", "lr", 1.0) == old
+    on = {
+        "ema_correction": True, "lookahead": True, "muon_lr": 0.1, "bn_momentum": 0.4, "dirac": "all",
+        "small_epochs": 1, "brightness": 0.1, "contrast": 0.1,
+    }  # fmt: skip
+    fields = [(section, field) for section in off for field in off[section]]
+    assert {field for _, field in fields} == on.keys()
+    hashes = {hash_with(section, field, on[field]) for section, field in fields}
+    assert len(hashes | {old}) == len(on) + 1
+
+
+def test_a_muon_runs_momentum_is_part_of_its_hash():
+    config = {"model": {"muon_lr": 0.1, "muon_momentum": 0.6}, "data": {}, "max_epochs": 8}
+    assert recipe_hash(config) != recipe_hash(config | {"model": {"muon_lr": 0.1, "muon_momentum": 0.8}})

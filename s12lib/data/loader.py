@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-from s12lib.data.augment import Augmentation, crop_and_flip, cutout, generator_for
+from s12lib.data.augment import Augmentation, crop_and_flip, cutout, generator_for, jitter
 from s12lib.data.pixels import normalize
 
 
@@ -78,9 +78,15 @@ class BatchLoader:
             return
         drawn = self.augmentation.draw(len(self.images), self.seed, self.sampler.epoch)
         shift, flip, corner = (x.to(device, non_blocking=True) for x in drawn)
+        jittered = self.augmentation.brightness > 0 or self.augmentation.contrast > 0
+        if jittered:
+            drawn_jitter = self.augmentation.draw_jitter(len(self.images), self.seed, self.sampler.epoch)
+            brighter, contrast = (x.to(device, non_blocking=True) for x in drawn_jitter)
         for index in self.sampler:
             index = index.to(device, non_blocking=True)
             images = normalize(crop_and_flip(self.images[index], shift[index], flip[index]))
+            if jittered:
+                images = jitter(images, brighter[index], contrast[index])
             if self.augmentation.cutout:
                 images = cutout(images, corner[index], self.augmentation.cutout)
             yield images, self.labels[index]

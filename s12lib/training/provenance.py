@@ -14,13 +14,33 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "sync_batchnorm": False,
 }  # fmt: skip
 """Fields of the Trainer that change what is trained: what differs from these is part of a recipe."""
-NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size")
+NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size", "compile")
+ADDED_LATER: dict[str, dict[str, Any]] = {
+    "model": {
+        "ema_correction": False, "lookahead": False, "muon_lr": 0.0, "bn_momentum": 0.1, "dirac": "none",
+        "small_epochs": 0,
+    },
+    "data": {"brightness": 0.0, "contrast": 0.0},
+}  # fmt: skip
+"""Levers that came after the first runs had been measured, and what each is when it is off."""
+DETAILS = {"muon_momentum": "muon_lr", "small_size": "small_epochs"}
+"""Fields that say nothing while another one is off."""
 
 
 def recipe_hash(config: dict[str, Any]) -> str:
-    """The first 12 hex digits of the SHA-256 of a resolved recipe: the same for every seed and every machine."""
-    data = {field: value for field, value in config["data"].items() if field not in NOT_PART_OF_A_RECIPE}
-    recipe = {key: config[key] for key in ("model", "max_epochs", "trainer") if key in config} | {"data": data}
+    """The first 12 hex digits of the SHA-256 of a resolved recipe: the same for every seed and every machine.
+
+    A lever that was added later and is off is left out, so that runs from before it keep their hash.
+    """
+    recipe: dict[str, Any] = {key: config[key] for key in ("max_epochs", "trainer") if key in config}
+    for section, off in ADDED_LATER.items():
+        idle = {field for field, value in config[section].items() if field in off and value == off[field]}
+        idle |= {detail for detail, lever in DETAILS.items() if lever in idle}
+        recipe[section] = {
+            field: value
+            for field, value in config[section].items()
+            if field not in idle and field not in NOT_PART_OF_A_RECIPE
+        }
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
 
 
