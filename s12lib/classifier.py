@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
+from pytorch_lightning.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
@@ -18,10 +18,16 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from s12lib.data.pixels import normalize
+from s12lib.inference import tta_logits
 from s12lib.model import PageResNet
+from s12lib.training.averaging import Lookahead, MovingAverage
+from s12lib.training.optimizer import NORMS, optimizer_for, start_as_identity
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"page_resnet": PageResNet}
 """Networks by name; add your own with ``NETWORKS["mine"] = MyNetwork``."""
+
+LR_COLUMNS = "lr-SGD"
+"""What the log calls the learning rates, with Muon too: the same columns for every recipe."""
 
 
 def one_cycle(epoch: float, epochs: int, warmup: float, final_epochs: float, final_lr: float) -> float:
@@ -54,6 +60,15 @@ class Classifier(pl.LightningModule):
     freeze_bn_weight    keep BatchNorm's weights at 1 by leaving them out of the optimiser
     whiten              start the first convolution from whitened patches and keep its updates in that basis
     ema_decay           per-step decay of the averaged weights, updated every ``ema_every`` steps (0 switches it off)
+    ema_correction      forget the first weights in a short run too: the decay grows up to ``ema_decay``
+    lookahead           pull the weights back towards their slow average every five steps
+    muon_lr             peak rate of Muon, which takes the filters after the first layer over (0 switches it off)
+    muon_momentum       of Muon
+    bn_momentum         share of the newest batch in BatchNorm's running statistics
+    dirac               "all" starts the later convolutions as partial identities, "plain" only those outside the
+                        residual blocks, "none" none
+    small_epochs        so many epochs at first see the images at ``small_size`` pixels instead of 32
+    compile             have ``torch.compile`` turn the network into fewer, larger kernels
     """
 
     whitening: torch.Tensor  # PᵀP of the first convolution's whitening P, kept with the weights
@@ -75,6 +90,15 @@ class Classifier(pl.LightningModule):
         whiten: bool = True,
         ema_decay: float = 0.99,
         ema_every: int = 5,
+        ema_correction: bool = True,
+        lookahead: bool = False,
+        muon_lr: float = 0.0,
+        muon_momentum: float = 0.6,
+        bn_momentum: float = 0.1,
+        dirac: str = "none",
+        small_epochs: int = 0,
+        small_size: int = 24,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         if network not in NETWORKS:
@@ -84,31 +108,46 @@ class Classifier(pl.LightningModule):
         for name, value in (("lr", lr), ("bias_lr_multiplier", bias_lr_multiplier), ("ema_every", ema_every)):
             if not value > 0:
                 raise ValueError(f"{name} must be positive, but it is {value}")
+        if dirac not in ("none", "plain", "all"):
+            raise ValueError(f"dirac must be none, plain or all, but it is {dirac!r}")
+        if not 0 < bn_momentum <= 1:
+            raise ValueError(f"bn_momentum must be above 0 and at most 1, but it is {bn_momentum}")
+        if not 16 <= small_size <= 32 or small_size % 8:
+            raise ValueError(f"small_size must be 16, 24 or 32, but it is {small_size}")
         shares = {"momentum": momentum, "warmup": warmup, "label_smoothing": label_smoothing, "ema_decay": ema_decay}
+        shares |= {"muon_momentum": muon_momentum}
         for name, value in shares.items():
             if not 0 <= value < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, but it is {value}")
-        for name, value in (("weight_decay", weight_decay), ("final_epochs", final_epochs), ("final_lr", final_lr)):
+        sizes = {"weight_decay": weight_decay, "final_epochs": final_epochs, "final_lr": final_lr}
+        for name, value in (sizes | {"muon_lr": muon_lr, "small_epochs": small_epochs}).items():
             if not value >= 0:
                 raise ValueError(f"{name} must not be negative, but it is {value}")
         self.save_hyperparameters()
         self.network = NETWORKS[network](num_classes, logit_scale).to(memory_format=torch.channels_last)
+        for module in self.network.modules():
+            if isinstance(module, NORMS):
+                module.momentum = bn_momentum
+            if isinstance(module, nn.MaxPool2d) and small_epochs:
+                module.ceil_mode = True  # the head's pool takes what there is; sizes that divide are none the wiser
         self.register_buffer("whitening", torch.eye(27))
         self._whitening_hook: RemovableHandle | None = None
         # In training nothing is checked, since to look at a value is to wait for the GPU.
         self.train_loss, self.eval_loss = MeanMetric(nan_strategy="disable"), MeanMetric()
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.accuracy, self.accuracy_tta = self.train_accuracy.clone(), self.train_accuracy.clone()
+        self.accuracy_multicrop = self.train_accuracy.clone()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.network(images)
 
     def configure_callbacks(self) -> list[Callback]:
-        decay, every = self.hparams["ema_decay"], self.hparams["ema_every"]
-        if not decay:
-            return []
-        device = self.trainer.strategy.root_device  # by itself it would average on the CPU
-        return [EMAWeightAveraging(device=device, decay=decay**every, update_every_n_steps=every)]
+        hp: Any = self.hparams
+        averages: list[Callback] = [Lookahead()] if hp.lookahead else []
+        if hp.ema_decay:
+            device = self.trainer.strategy.root_device  # by itself it would average on the CPU
+            averages.append(MovingAverage(hp.ema_decay**hp.ema_every, hp.ema_every, hp.ema_correction, device))
+        return averages
 
     def setup(self, stage: str) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -119,6 +158,10 @@ class Classifier(pl.LightningModule):
             if data is None:
                 raise ValueError("whiten needs a datamodule to look at: fit with one, or set whiten to false")
             self.whiten_first_convolution(data.splits["train"].images[:2000])
+        if stage == "fit" and self.hparams["dirac"] != "none":
+            start_as_identity(self.network, self.hparams["dirac"])
+        if stage == "fit" and self.hparams["compile"]:
+            self.network.compile()
 
     def whiten_first_convolution(self, images_uint8: torch.Tensor) -> None:
         """Compose the first 3×3 convolution W = U·P of the whitening P and a 1×1 convolution U, and train only U.
@@ -141,19 +184,17 @@ class Classifier(pl.LightningModule):
         )
 
     def configure_optimizers(self) -> Any:
-        hp: Any = self.hparams
-        kinds = (nn.BatchNorm2d, nn.SyncBatchNorm)
-        norms = [m for m in self.network.modules() if isinstance(m, kinds) and m.affine]
-        biases, bn_weights = [m.bias for m in norms], [m.weight for m in norms]
-        special = {id(p) for p in biases + bn_weights}
-        weights = [p for p in self.network.parameters() if id(p) not in special]
-        if not hp.freeze_bn_weight:
-            weights += bn_weights
-        k = hp.bias_lr_multiplier
-        groups = [{"params": weights}, {"params": biases, "lr": hp.lr * k, "weight_decay": hp.weight_decay / k}]
-        optimizer = torch.optim.SGD(groups, hp.lr, hp.momentum, weight_decay=hp.weight_decay, nesterov=hp.momentum > 0)
+        trainer = self._trainer
+        precision = trainer.precision if trainer else "32-true"
+        on_gpu = trainer is not None and trainer.strategy.root_device.type == "cuda"
+        optimizer = optimizer_for(
+            self.network,
+            self.hparams,
+            fused=on_gpu and precision != "16-mixed",  # whose gradients are only scaled back inside a fused step
+            dtype=torch.float32 if precision == "32-true" else torch.bfloat16,
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.lr_fraction)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": LR_COLUMNS}}
 
     def lr_fraction(self, step: int) -> float:
         """The schedule at an optimiser step; it spans exactly the steps that the trainer is going to take."""
@@ -163,6 +204,9 @@ class Classifier(pl.LightningModule):
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
         images, labels = batch
+        if self.hparams["small_epochs"] and self.current_epoch < self.hparams["small_epochs"]:
+            size = self.hparams["small_size"]
+            images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
         logits = self.network(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.hparams["label_smoothing"])
         self.train_loss.update(loss.detach())
@@ -174,13 +218,23 @@ class Classifier(pl.LightningModule):
 
     def _evaluate(self, batch: tuple[torch.Tensor, torch.Tensor], stage: str) -> None:
         images, labels = batch
-        if len(labels):  # of several devices, one may have a batch less: it gets an empty one
-            logits, mirrored = self.network(images).float(), self.network(images.flip(-1)).float()
-            self.eval_loss.update(F.cross_entropy(logits, labels), len(labels))
-            self.accuracy.update(logits, labels)
-            self.accuracy_tta.update((logits + mirrored) / 2, labels)
         metrics = {"loss": self.eval_loss, "accuracy": self.accuracy, "accuracy_tta": self.accuracy_tta}
+        if all_views := self.is_last_look():
+            metrics["accuracy_multicrop"] = self.accuracy_multicrop
+        if len(labels):  # of several devices, one may have a batch less: it gets an empty one
+            plain, mirrored, crops = tta_logits(self.network, images, all_views)
+            self.eval_loss.update(F.cross_entropy(plain, labels), len(labels))
+            self.accuracy.update(plain, labels)
+            self.accuracy_tta.update(mirrored, labels)
+            if crops is not None:
+                self.accuracy_multicrop.update(crops, labels)
         self.log_dict({f"{stage}_{name}": metric for name, metric in metrics.items()}, on_epoch=True, on_step=False)
+
+    def is_last_look(self) -> bool:
+        """Whether no epoch of training follows this evaluation: multi-crop TTA, three times the work, waits for it."""
+        trainer = self._trainer
+        training = trainer is not None and trainer.state.fn == "fit"
+        return not training or trainer is None or self.current_epoch + 1 == trainer.max_epochs
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> None:
         self._evaluate(batch, "validation")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from s12lib.data.augment import multicrop
 from s12lib.data.pixels import as_tensor, normalize
 
 if TYPE_CHECKING:
@@ -50,11 +51,39 @@ def logits_of(
     return torch.cat(outputs)
 
 
-def measure(model: nn.Module, images_uint8: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-    """Accuracy as a share of 1, on the pictures as they are and averaged with their mirror images (flip TTA)."""
-    plain = logits_of(model, images_uint8)
-    averaged = (plain + logits_of(model, images_uint8, mirrored=True)) / 2
-    return {
-        "accuracy": (plain.argmax(1) == labels).float().mean().item(),
-        "accuracy_tta": (averaged.argmax(1) == labels).float().mean().item(),
-    }
+def tta_logits(
+    network: nn.Module, images: torch.Tensor, crops: bool = True
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Logits for the images as they are, averaged with their mirror images', and over six views.
+
+    The six are the image and its two shifts by a pixel, each with its mirror image; the unshifted pair counts half.
+    ``images (N, 3, 32, 32)`` normalised → three of ``(N, classes)`` float32, the last of them None without ``crops``.
+    """
+
+    def mirrored(views: torch.Tensor) -> torch.Tensor:
+        return (network(views).float() + network(views.flip(-1)).float()) / 2
+
+    plain = network(images).float()
+    flip = (plain + network(images.flip(-1)).float()) / 2
+    if not crops:
+        return plain, flip, None
+    _, *shifted = multicrop(images)
+    return plain, flip, flip / 2 + sum(mirrored(views) for views in shifted) / 4
+
+
+def measure(
+    model: nn.Module, images_uint8: torch.Tensor, labels: torch.Tensor, chunk: int = 500
+) -> dict[str, float]:
+    """Accuracy as a share of 1: on the images as they are, with flip TTA, and with multi-crop TTA (:func:`tta_logits`).
+
+    ``images_uint8 (N, 32, 32, 3)``, ``labels (N,)``. The model keeps its mode and hooks.
+    """
+    parameter = next(model.parameters())
+    right = dict.fromkeys(("accuracy", "accuracy_tta", "accuracy_multicrop"), 0)
+    with evaluating(model):
+        for part, answers in zip(images_uint8.split(chunk), labels.split(chunk), strict=True):
+            batch = normalize(part.to(parameter.device)).to(parameter.dtype)
+            for name, logits in zip(right, tta_logits(model, batch), strict=True):
+                assert logits is not None
+                right[name] += int((logits.argmax(1).cpu() == answers.cpu()).sum())
+    return {name: count / len(labels) for name, count in right.items()}

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
@@ -219,7 +220,7 @@ def test_the_gradient_hook_trains_the_convolution_as_sgd_would_train_the_1x1_one
 
 
 def test_a_run_ends_with_the_moving_average_that_the_formula_gives(run):
-    classifier, recorder = run(ema_decay=0.9, ema_every=5, lr=0.1)
+    classifier, recorder = run(ema_decay=0.9, ema_every=5, ema_correction=False, lr=0.1)
     states = [recorder.states[step] for step in range(0, STEPS, 5)]  # after steps 1, 6 and 11
     decay = 0.9**5
     average = dict(states[0])
@@ -251,6 +252,9 @@ def test_evaluation_reports_loss_and_accuracy_with_and_without_tta(stage, tiny_n
         mirrored = torch.tensor(images.numpy()[:, :, :, ::-1].copy())
         logits = classifier.eval()(images)
         both = (logits + classifier(mirrored)) / 2
+        padded = torch.tensor(np.pad(images.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect"))
+        shifts = [padded[:, :, 1 + d : 33 + d, 1 + d : 33 + d] for d in (-1, 1)]
+        crops = both / 2 + sum(classifier(x) + classifier(x.flip(3)) for x in shifts) / 8
     assert not torch.allclose(both, logits), "the mirror images must matter"
     trainer = quiet_trainer()
     evaluate = trainer.test if stage == "test" else trainer.validate
@@ -260,6 +264,7 @@ def test_evaluation_reports_loss_and_accuracy_with_and_without_tta(stage, tiny_n
             f"{stage}_loss": F.cross_entropy(logits, split.labels).item(),
             f"{stage}_accuracy": (logits.argmax(1) == split.labels).float().mean().item(),
             f"{stage}_accuracy_tta": (both.argmax(1) == split.labels).float().mean().item(),
+            f"{stage}_accuracy_multicrop": (crops.argmax(1) == split.labels).float().mean().item(),
         },
         abs=1e-5,
     )
@@ -269,7 +274,7 @@ def test_an_empty_batch_as_a_device_may_get_at_the_end_changes_no_metric(tiny_ne
     monkeypatch.setattr(Classifier, "log_dict", lambda *args, **kwargs: None)
     classifier = Classifier(tiny_network).eval()
     images, labels = torch.randn(16, 3, 32, 32), torch.arange(16) % 10
-    metrics = classifier.eval_loss, classifier.accuracy, classifier.accuracy_tta
+    metrics = classifier.eval_loss, classifier.accuracy, classifier.accuracy_tta, classifier.accuracy_multicrop
     classifier.test_step((images, labels), 0)
     before = [metric.compute().item() for metric in metrics]
     classifier.test_step((images[:0], labels[:0]), 1)
@@ -319,6 +324,12 @@ def test_a_checkpoint_loads_with_weights_only(tiny_network, shapes, quiet_traine
         ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1, but it is 1.0"),
         ({"momentum": -0.1}, "momentum must be at least 0 and below 1, but it is -0.1"),
         ({"warmup": 1.5}, "warmup must be at least 0 and below 1, but it is 1.5"),
+        ({"muon_lr": -0.1}, "muon_lr must not be negative, but it is -0.1"),
+        ({"muon_momentum": 1.0}, "muon_momentum must be at least 0 and below 1, but it is 1.0"),
+        ({"bn_momentum": 0.0}, "bn_momentum must be above 0 and at most 1, but it is 0.0"),
+        ({"dirac": "yes"}, "dirac must be none, plain or all, but it is 'yes'"),
+        ({"small_epochs": -1}, "small_epochs must not be negative, but it is -1"),
+        ({"small_size": 20}, "small_size must be 16, 24 or 32, but it is 20"),
         ({"label_smoothing": 1.0}, "label_smoothing must be at least 0 and below 1, but it is 1.0"),
     ],
 )

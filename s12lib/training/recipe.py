@@ -81,8 +81,9 @@ class RecipeCLI(LightningCLI):
         if self.settings.trainer.devices == "auto":  # all GPUs of a machine would mean another batch than the recipe's
             self.settings.trainer.devices = 1
 
-    def facts(self) -> dict[str, Any]:
-        """What a checkpoint says of its run."""
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The recipe with all its fields, as results keep it and its hash is made of."""
         data, trainer = self.settings.data, self.settings.trainer
         config = {
             "model": dict(self.settings.model),
@@ -90,7 +91,11 @@ class RecipeCLI(LightningCLI):
             "max_epochs": trainer.max_epochs,
         }
         unusual = {k: str(trainer[k]) for k, usual in provenance.TRAINER_DEFAULTS.items() if trainer[k] != usual}
-        config |= {"trainer": unusual} if unusual else {}
+        return config | ({"trainer": unusual} if unusual else {})
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint says of its run."""
+        config, trainer = self.resolved, self.settings.trainer
         return {
             "recipe": self.recipe_name,
             "recipe_hash": provenance.recipe_hash(config),
