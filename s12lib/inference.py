@@ -36,10 +36,8 @@ def predict(model: nn.Module, images_uint8: np.ndarray | torch.Tensor, chunk: in
     return logits_of(model, images_uint8, chunk).softmax(1)
 
 
-def logits_of(
-    model: nn.Module, images_uint8: np.ndarray | torch.Tensor, chunk: int = 500, mirrored: bool = False
-) -> torch.Tensor:
-    """Logits as ``predict`` computes them, ``(N, num_classes)`` float32; ``mirrored`` flips the pictures first."""
+def logits_of(model: nn.Module, images_uint8: np.ndarray | torch.Tensor, chunk: int = 500) -> torch.Tensor:
+    """Logits as ``predict`` computes them, ``(N, num_classes)`` float32."""
     parameter = next(model.parameters())
     images = as_tensor(images_uint8)
     images = images[None] if images.ndim == 3 else images
@@ -47,7 +45,7 @@ def logits_of(
     with evaluating(model):
         for part in images.split(chunk):
             batch = normalize(part.to(parameter.device)).to(parameter.dtype)
-            outputs.append(model(batch.flip(-1) if mirrored else batch).float().cpu())
+            outputs.append(model(batch).float().cpu())
     return torch.cat(outputs)
 
 
@@ -71,9 +69,7 @@ def tta_logits(
     return plain, flip, flip / 2 + sum(mirrored(views) for views in shifted) / 4
 
 
-def measure(
-    model: nn.Module, images_uint8: torch.Tensor, labels: torch.Tensor, chunk: int = 500
-) -> dict[str, float]:
+def measure(model: nn.Module, images_uint8: torch.Tensor, labels: torch.Tensor, chunk: int = 500) -> dict[str, float]:
     """Accuracy as a share of 1: on the images as they are, with flip TTA, and with multi-crop TTA (:func:`tta_logits`).
 
     ``images_uint8 (N, 32, 32, 3)``, ``labels (N,)``. The model keeps its mode and hooks.

@@ -30,7 +30,7 @@ def run(options: Namespace) -> None:
         print(f"{error} So the card says nothing of accuracy.")
     card = pack(options.checkpoint, options.out, test)
     if test is not None:
-        measured = {key: card[key] for key in ("test_accuracy", "test_accuracy_tta")}
+        measured = {f"test_accuracy{views}": card[f"test_accuracy{views}"] for views in ("", "_tta", "_multicrop")}
         look = note_look(run, measured, card["packed_from"])
         print(f"{accuracies(card['dataset'], measured)}; noted in {look}.")
     print(f"Wrote {options.out} and its card {options.out.with_suffix('.json')}.")

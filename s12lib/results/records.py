@@ -11,9 +11,25 @@ from s12lib.files import atomic_write
 ALL_TRAINING_IMAGES = {"CIFAR-10": 50_000, "CIFAR-100": 50_000}
 TRUNCATING_FIELDS = {"fast_dev_run", "limit_train_batches", "max_steps", "max_time", "overfit_batches"}
 
+ADDED_LATER: dict[str, dict[str, Any]] = {
+    "model": {
+        "ema_correction": False, "lookahead": False, "muon_lr": 0.0, "bn_momentum": 0.1, "dirac": "none",
+        "small_epochs": 0,
+    },
+    "data": {"brightness": 0.0, "contrast": 0.0},
+}  # fmt: skip
+"""Levers that came after the first runs had been measured, and what each is when it is off."""
+DETAILS = {"muon_momentum": "muon_lr", "small_size": "small_epochs"}
+"""Fields that say nothing while another one is off."""
+
 
 class ResultsError(CourseError):
     """A results file that cannot be used; the message is written for people."""
+
+
+def complete(config: dict[str, Any]) -> dict[str, Any]:
+    """A stored recipe with the levers that came after it, which are off: so that it can be held against a newer one."""
+    return config | {section: off | config.get(section, {}) for section, off in ADDED_LATER.items()}
 
 
 def record(run: dict[str, Any], metrics: dict[str, float], weights: str, folder: Path = Path("results")) -> Path:
@@ -37,9 +53,11 @@ def note_look(run: dict[str, Any], metrics: dict[str, float], weights: str, fold
 
 
 def accuracies(dataset: str, metrics: dict[str, float]) -> str:
-    """What a look at a test set has found, with and without flip TTA, as people read it."""
+    """What a look at a test set has found, without TTA, with flips and with crops too, as people read it."""
     plain, tta = metrics["test_accuracy"], metrics["test_accuracy_tta"]
-    return f"On the test set of {dataset}: {plain:.2%}, with flip TTA {tta:.2%}"
+    crops = metrics.get("test_accuracy_multicrop")  # which looks before there was such a thing lack
+    said = f"On the test set of {dataset}: {plain:.2%}, with flip TTA {tta:.2%}"
+    return said if crops is None else f"{said}, with multi-crop TTA {crops:.2%}"
 
 
 def path_of(run: dict[str, Any], weights: str, folder: Path) -> Path:

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from s12lib.results.records import ADDED_LATER, DETAILS
+
 TRAINER_DEFAULTS: dict[str, Any] = {
     "accumulate_grad_batches": 1, "devices": 1, "fast_dev_run": False, "gradient_clip_val": None,
     "limit_train_batches": None, "max_steps": -1, "max_time": None, "num_nodes": 1, "overfit_batches": 0.0,
@@ -15,16 +17,6 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 """Fields of the Trainer that change what is trained: what differs from these is part of a recipe."""
 NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size", "compile")
-ADDED_LATER: dict[str, dict[str, Any]] = {
-    "model": {
-        "ema_correction": False, "lookahead": False, "muon_lr": 0.0, "bn_momentum": 0.1, "dirac": "none",
-        "small_epochs": 0,
-    },
-    "data": {"brightness": 0.0, "contrast": 0.0},
-}  # fmt: skip
-"""Levers that came after the first runs had been measured, and what each is when it is off."""
-DETAILS = {"muon_momentum": "muon_lr", "small_size": "small_epochs"}
-"""Fields that say nothing while another one is off."""
 
 
 def recipe_hash(config: dict[str, Any]) -> str:

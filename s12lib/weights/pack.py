@@ -58,6 +58,7 @@ def pack(checkpoint_path: Path, out: Path, test: "Split | None" = None) -> dict[
         "commit": run.get("commit"),
         "test_accuracy": None,
         "test_accuracy_tta": None,
+        "test_accuracy_multicrop": None,
         "sha256": hashlib.sha256(content).hexdigest(),
         "packed_from": weights_sha256(weights),
         "licence": "MIT",
