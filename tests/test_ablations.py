@@ -8,7 +8,7 @@ import yaml
 
 from s12lib.cli import main
 from s12lib.results import ablations
-from s12lib.results.records import ResultsError
+from s12lib.results.records import ResultsError, complete
 
 
 def write_run(folder, without, seed, accuracy, **changes):
@@ -27,8 +27,45 @@ def test_a_lever_is_worth_the_mean_of_the_differences_of_the_same_seed(tmp_path)
         write_run(tmp_path, "none", seed, with_it)
         write_run(tmp_path, "ema", seed, without)
     table = ablations.table(tmp_path)
-    assert "| ema | `model.ema_decay`: 0.99, 0.0 | 2 | 93.50 | 91.50 | +2.00 ± 1.41 | +2.00 ± 1.41 |" in table
+    assert "| ema | `model.ema_decay`: 0.99, 0.0 | 2 | 93.50 | 91.50 | +2.00 ± 1.00 | +2.00 ± 1.00 |" in table
     assert "The recipe as it is, seed by seed: 93.00, 94.00." in table
+
+
+def test_multicrop_has_a_column_where_every_run_has_it(tmp_path):
+    write_run(tmp_path, "none", 0, 0.93)
+    write_run(tmp_path, "ema", 0, 0.92)
+    assert "multi-crop" not in ablations.table(tmp_path)
+    for without, accuracy in (("none", 0.93), ("ema", 0.92)):
+        validation = {"accuracy": accuracy, "accuracy_tta": accuracy, "accuracy_multicrop": 2 * accuracy - 0.9}
+        write_run(tmp_path / "newer", without, 0, accuracy, validation=validation)
+    table = ablations.table(tmp_path / "newer")
+    assert "| worth, points | worth with flip TTA | with multi-crop TTA |" in table
+    assert "| +1.00 | +1.00 | +2.00 |" in table
+
+
+def test_a_lever_is_worth_the_epochs_and_seconds_that_make_up_for_it(tmp_path):
+    """From 4 epochs to 8 the recipe gains 2 points: a lever worth 2 points stands for twice the epochs."""
+    write_run(tmp_path, "none", 0, 0.93, epochs=8, train_seconds=80.0)
+    write_run(tmp_path, "none", 0, 0.91, epochs=4, train_seconds=40.0)
+    write_run(tmp_path, "ema", 0, 0.91, epochs=8, train_seconds=72.0)
+    table = ablations.table(tmp_path)
+    assert "| worth, epochs | worth, seconds |" in table
+    assert "| +8.0 | +64 |" in table, "16 epochs of 9 seconds in place of 8 of 10"
+
+
+@pytest.mark.parametrize("other", [{"epochs": 4, "fields": ["--model.lr=2"]}, {"epochs": 8}])
+def test_without_a_second_length_nothing_is_said_of_epochs(other, tmp_path):
+    write_run(tmp_path, "none", 0, 0.93, epochs=8)
+    write_run(tmp_path, "none", 1, 0.91, **other)
+    write_run(tmp_path, "ema", 0, 0.91, epochs=8)
+    assert "epochs |" not in ablations.table(tmp_path)
+
+
+def test_a_run_from_before_a_lever_there_is_now_pairs_with_one_from_after(tmp_path):
+    write_run(tmp_path, "none", 0, 0.93)
+    model = {"ema_decay": 0.0, "whiten": True, "ema_correction": False, "muon_lr": 0.0, "muon_momentum": 0.6}
+    write_run(tmp_path, "ema", 0, 0.92, config={"model": model, "data": {"crop": 4, "contrast": 0.0}})
+    assert "| 1 | 93.00 | 92.00 | +1.00 | +1.00 |" in ablations.table(tmp_path)
 
 
 def test_a_seed_that_only_one_side_has_is_left_out(tmp_path):
@@ -96,6 +133,8 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
     assert runs["ema"]["config"]["model"] == runs["none"]["config"]["model"] | {"ema_decay": 0.0}
     assert runs["ema"]["config"]["data"] == runs["none"]["config"]["data"]
     assert all(run["images"] == {"train": 64, "validation": 10} for run in runs.values())
+    assert all(run["train_seconds"] > 0 for run in runs.values())
+    assert all(run["validation"].keys() >= {"accuracy", "accuracy_tta", "accuracy_multicrop"} for run in runs.values())
     assert "| ema |" in capsys.readouterr().out
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
@@ -109,6 +148,7 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
 def levers_of(recipe: Path) -> set[str]:
     fields = yaml.safe_load(recipe.read_text())
     config = {"model": fields["model"], "data": fields["data"]["init_args"]}
+    config = complete(config)
     return {lever for lever, (field, off) in ablations.LEVERS.items() if ablations.field_of(config, field) != off}
 
 

@@ -17,7 +17,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--held-out", type=int, default=5000, metavar="N", help="training images kept for judging (default: 5000)"
     )
-    parser.add_argument("--levers", nargs="+", choices=LEVERS, default=list(LEVERS), metavar="NAME", help="which ones")
+    parser.add_argument(
+        "--levers", nargs="*", choices=LEVERS, default=list(LEVERS), metavar="NAME", help="which (none: only as it is)"
+    )
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help=f"for the results (default: {FOLDER})")
 
 

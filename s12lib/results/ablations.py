@@ -1,13 +1,14 @@
 """What each lever of a recipe is worth: the table of ablations, made from the JSON files in ``results/ablations``."""
 
 import json
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from s12lib.results.records import ResultsError
+from s12lib.results.records import ResultsError, complete
 
 FOLDER = Path("results/ablations")
 LEVERS: dict[str, tuple[str, Any]] = {
@@ -22,13 +23,22 @@ LEVERS: dict[str, tuple[str, Any]] = {
     "wide-crop": ("data.crop", 2),
     "crop": ("data.crop", 0),
     "cutout": ("data.cutout", 0),
+    "muon": ("model.muon_lr", 0.0),
+    "bn-momentum": ("model.bn_momentum", 0.1),
+    "dirac": ("model.dirac", "none"),
+    "lookahead": ("model.lookahead", False),
+    "small-epochs": ("model.small_epochs", 0),
+    "brightness": ("data.brightness", 0.0),
+    "contrast": ("data.contrast", 0.0),
 }
 """A lever's name, its field in the recipe, and the field's value when the lever is off."""
 AS_IT_IS = "none"
-HEADER = (
-    "| lever | field: on, off | n | accuracy with, % | without, % | worth, points | worth with flip TTA |",
-    "|---|---|---|---|---|---|---|",
-)
+SCORES = {
+    "worth, points": "accuracy",
+    "worth with flip TTA": "accuracy_tta",
+    "with multi-crop TTA": "accuracy_multicrop",
+}
+"""The columns of what a lever is worth; runs from before multi-crop TTA lack the third."""
 
 
 def field_of(config: dict[str, Any], field: str) -> Any:
@@ -43,6 +53,7 @@ def read_ablation(path: Path) -> dict[str, Any]:
         run = json.loads(path.read_text("utf-8"))
         for key in ("recipe", "dataset", "epochs", "fields", "hardware", "precision", "without", "seed", "config"):
             run[key]
+        run["config"] = complete(run["config"])
         for images in ("train", "validation"):
             run["images"][images] + 0
         for score in ("accuracy", "accuracy_tta"):
@@ -58,24 +69,54 @@ def table(folder: Path = FOLDER) -> str:
     Raises ResultsError when a file cannot be read.
     """
     groups: dict[tuple, dict[str, dict[int, dict]]] = defaultdict(lambda: defaultdict(dict))
+    lengths: dict[tuple, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(folder.glob("*.json")):
         run = read_ablation(path)
-        seen, judges = run["images"]["train"], run["images"]["validation"]
         machine = f"{run['hardware']}, {run['precision']}"
-        kind = run["recipe"], run["dataset"], run["epochs"], seen, judges, " ".join(run["fields"]), machine
-        groups[kind][run["without"]][run["seed"]] = run
+        kind = (
+            run["recipe"],
+            run["dataset"],
+            run["images"]["train"],
+            run["images"]["validation"],
+            " ".join(run["fields"]),
+            machine,
+        )
+        groups[kind, run["epochs"]][run["without"]][run["seed"]] = run
+        if run["without"] == AS_IT_IS:
+            lengths[kind][run["epochs"]].append(100 * run["validation"]["accuracy"])
     parts = []
-    for (recipe, dataset, epochs, seen, judges, fields, machine), runs in groups.items():
-        as_it_is = runs[AS_IT_IS]
-        rows = [row(off, as_it_is, runs[off]) for off in LEVERS if as_it_is.keys() & runs[off].keys()]
+    for (kind, epochs), runs in groups.items():
+        base = runs[AS_IT_IS]
+        rows = [row(off, base, runs[off], slope_of(lengths[kind])) for off in LEVERS if base.keys() & runs[off].keys()]
         if rows:
-            caption = (
-                f"`{recipe}`{f' with `{fields}`' if fields else ''}, {epochs} epochs of {seen:,} images of {dataset}, "
-                f"judged on {judges:,} others; {machine}. The recipe as it is, seed by seed: "
-                f"{', '.join(f'{score:.2f}' for score in scores(as_it_is, sorted(as_it_is)))}."
-            )
-            parts.append("\n".join([caption, "", *HEADER, *rows]))
+            columns = [name for name in rows[0] if any(found[name] for found in rows)]
+            cells = [columns, *([found[name] for name in columns] for found in rows)]
+            header, *lines = ["| " + " | ".join(line) + " |" for line in cells]
+            table = [header, "|" + "---|" * len(columns), *lines]
+            parts.append("\n".join([caption(kind, epochs, base), "", *table]))
     return "\n\n".join(parts)
+
+
+def caption(kind: tuple, epochs: int, base: dict[int, dict]) -> str:
+    """What the runs of a table have in common, and how far the recipe's own runs differ."""
+    recipe, dataset, seen, judges, fields, machine = kind
+    return (
+        f"`{recipe}`{f' with `{fields}`' if fields else ''}, {epochs} epochs of {seen:,} images of {dataset}, "
+        f"judged on {judges:,} others; {machine}. The recipe as it is, seed by seed: "
+        f"{', '.join(f'{score:.2f}' for score in scores(base, sorted(base)))}."
+    )
+
+
+def slope_of(lengths: dict[int, list[float]]) -> float | None:
+    """Points that e times the epochs bring, by the recipe's runs of the fewest and the most epochs; None without two.
+
+    ``lengths`` are accuracies in percent by the number of epochs.
+    """
+    few, many = min(lengths, default=0), max(lengths, default=0)
+    if few == many:
+        return None
+    gain = statistics.mean(lengths[many]) - statistics.mean(lengths[few])
+    return gain / math.log(many / few) if gain > 0 else None
 
 
 def scores(runs: dict[int, dict], seeds: Sequence[int], key: str = "accuracy") -> list[float]:
@@ -83,23 +124,53 @@ def scores(runs: dict[int, dict], seeds: Sequence[int], key: str = "accuracy") -
     return [100 * runs[seed]["validation"][key] for seed in seeds]
 
 
-def row(off: str, base: dict[int, dict], without: dict[int, dict]) -> str:
-    """One lever: means over the seeds that both sides have, and mean ± standard deviation of the paired differences."""
+def with_error(values: Sequence[float]) -> str:
+    """Mean ± standard error of the mean; a single value stands alone."""
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.2f}" if len(values) > 1 else ""
+    return f"{round(statistics.mean(values), 2) + 0.0:+.2f}{error}"  # and not -0.00
+
+
+def row(off: str, base: dict[int, dict], without: dict[int, dict], slope: float | None) -> dict[str, str]:
+    """One lever, by column: means over the seeds that both sides have, and what it is worth in points, with standard
+    errors of the paired differences, and in epochs and seconds; a cell that nothing is known for is empty.
+    """
     seeds = sorted(base.keys() & without.keys())
     for seed in seeds:
         refuse_other_differences(off, base[seed]["config"], without[seed]["config"])
-
-    def worth(key: str) -> str:
-        pairs = zip(scores(base, seeds, key), scores(without, seeds, key), strict=True)
-        differences = [one - other for one, other in pairs]
-        sd = f" ± {statistics.stdev(differences):.2f}" if len(seeds) > 1 else ""
-        return f"{round(statistics.mean(differences), 2) + 0.0:+.2f}{sd}"  # and not -0.00
-
     field, value = LEVERS[off]
-    values = f"`{field}`: {field_of(base[seeds[0]]['config'], field)}, {value}"
-    means = (f"{statistics.mean(scores(runs, seeds)):.2f}" for runs in (base, without))
-    cells = (off, values, str(len(seeds)), *means, worth("accuracy"), worth("accuracy_tta"))
-    return f"| {' | '.join(cells)} |"
+    cells = {
+        "lever": off,
+        "field: on, off": f"`{field}`: {field_of(base[seeds[0]]['config'], field)}, {value}",
+        "n": str(len(seeds)),
+        "accuracy with, %": f"{statistics.mean(scores(base, seeds)):.2f}",
+        "without, %": f"{statistics.mean(scores(without, seeds)):.2f}",
+    }
+    for column, key in SCORES.items():
+        known = all(key in runs[seed]["validation"] for runs in (base, without) for seed in seeds)
+        pairs = zip(scores(base, seeds, key), scores(without, seeds, key), strict=True) if known else ()
+        differences = [one - other for one, other in pairs]
+        cells[column] = with_error(differences) if differences else ""
+    cells["worth, epochs"], cells["worth, seconds"] = in_epochs_and_seconds(base, without, seeds, slope)
+    return cells
+
+
+def in_epochs_and_seconds(
+    base: dict[int, dict], without: dict[int, dict], seeds: Sequence[int], slope: float | None
+) -> tuple[str, str]:
+    """How many more epochs the recipe needs without the lever to come as far, and how many more seconds that takes.
+
+    Each is empty where it is not known: the epochs without a slope, the seconds where a run did not note its own.
+    """
+    if slope is None:
+        return "", ""
+    epochs = base[seeds[0]]["epochs"]
+    worth = statistics.mean(scores(base, seeds)) - statistics.mean(scores(without, seeds))
+    more = epochs * (math.exp(worth / slope) - 1)
+    times = [[runs[seed].get("train_seconds") or 0.0 for seed in seeds] for runs in (base, without)]
+    if not all(map(all, times)):
+        return f"{more:+.1f}", ""
+    seconds_with, seconds_without = map(statistics.mean, times)
+    return f"{more:+.1f}", f"{seconds_without * (epochs + more) / epochs - seconds_with:+.0f}"
 
 
 def refuse_other_differences(off: str, config: dict[str, Any], without: dict[str, Any]) -> None:

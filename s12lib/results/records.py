@@ -28,8 +28,14 @@ class ResultsError(CourseError):
 
 
 def complete(config: dict[str, Any]) -> dict[str, Any]:
-    """A stored recipe with the levers that came after it, which are off: so that it can be held against a newer one."""
-    return config | {section: off | config.get(section, {}) for section, off in ADDED_LATER.items()}
+    """A recipe with every lever that came later than it, off, and without fields that say nothing: fit to compare.
+
+    ``config`` has ``model`` and ``data``, as results keep them.
+    """
+    model, data = (off | config.get(section, {}) for section, off in ADDED_LATER.items())
+    idle = {detail for detail, lever in DETAILS.items() if model[lever] == ADDED_LATER["model"][lever]}
+    model = {field: value for field, value in model.items() if field not in idle | {"compile"}}
+    return config | {"model": model, "data": data}
 
 
 def record(run: dict[str, Any], metrics: dict[str, float], weights: str, folder: Path = Path("results")) -> Path:

@@ -10,10 +10,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from s12lib.files import atomic_write
 from s12lib.results.ablations import AS_IT_IS, FOLDER, LEVERS, field_of, read_ablation
 from s12lib.results.records import ResultsError
+from s12lib.training.callbacks import RunRecord
 from s12lib.training.recipe import RecipeCLI, expect_warnings
 
 
@@ -65,15 +67,16 @@ def train(
         field, value = LEVERS[without]
         lever = [f"--{field}={str(value).lower() if isinstance(value, bool) else value}"]
     settings = [f"--{key}={value}" for key, value in arguments.items()]
-    cli = RecipeCLI(["fit", *settings, *fields, *lever])  # the lever comes last: what is said last counts
+    cli: Any = RecipeCLI(["fit", *settings, *fields, *lever])  # the lever comes last: what is said last counts
     metrics = cli.trainer.callback_metrics
     if "validation_accuracy" not in metrics:
         raise ResultsError(f"{run_dir} had ended before: delete it to train this run anew.")
-    scores = {key: float(metrics[f"validation_{key}"]) for key in ("accuracy", "accuracy_tta")}
+    scores = {key: float(metrics[f"validation_{key}"]) for key in ("accuracy", "accuracy_tta", "accuracy_multicrop")}
+    seconds = next(found.seconds for found in cli.trainer.callbacks if isinstance(found, RunRecord))
     sizes = {name: len(split.labels) for name, split in cli.datamodule.splits.items()}
     judged = min(sizes["validation"], cli.trainer.num_val_batches[0] * cli.datamodule.eval_batch_size)
     images = {"train": sizes["train"], "validation": judged}
-    run = cli.facts() | wanted | {"validation": scores, "images": images}
+    run = cli.facts() | wanted | {"validation": scores, "images": images, "train_seconds": round(seconds, 1)}
     atomic_write(out, (json.dumps(run, indent=2, sort_keys=True) + "\n").encode())
     return out
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from s12lib.results.records import ADDED_LATER, DETAILS
+from s12lib.results.records import ADDED_LATER, complete
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "accumulate_grad_batches": 1, "devices": 1, "fast_dev_run": False, "gradient_clip_val": None,
@@ -16,7 +16,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "sync_batchnorm": False,
 }  # fmt: skip
 """Fields of the Trainer that change what is trained: what differs from these is part of a recipe."""
-NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size", "compile")
+NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size")
 
 
 def recipe_hash(config: dict[str, Any]) -> str:
@@ -25,13 +25,12 @@ def recipe_hash(config: dict[str, Any]) -> str:
     A lever that was added later and is off is left out, so that runs from before it keep their hash.
     """
     recipe: dict[str, Any] = {key: config[key] for key in ("max_epochs", "trainer") if key in config}
+    whole = complete(config)
     for section, off in ADDED_LATER.items():
-        idle = {field for field, value in config[section].items() if field in off and value == off[field]}
-        idle |= {detail for detail, lever in DETAILS.items() if lever in idle}
         recipe[section] = {
             field: value
-            for field, value in config[section].items()
-            if field not in idle and field not in NOT_PART_OF_A_RECIPE
+            for field, value in whole[section].items()
+            if field not in NOT_PART_OF_A_RECIPE and not (field in off and value == off[field])
         }
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
 
