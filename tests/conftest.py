@@ -165,9 +165,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The cells of a lesson stay together, in one kernel."""
+    """What shares something costly goes to one worker: a lesson's cells, and the tests of a module-wide fixture."""
     for item in items:
-        if item.path.suffix == ".ipynb":
+        fixtures = getattr(item, "_fixtureinfo", SimpleNamespace(name2fixturedefs={})).name2fixturedefs.values()
+        shares = item.path.suffix == ".ipynb" or any(found[-1].scope == "module" for found in fixtures)
+        if shares and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 

@@ -8,13 +8,14 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from s12lib import classifier
 from s12lib.cli import main
-from s12lib.data import augment
+from s12lib.data import loader
 
 
 class Tiny(nn.Sequential):
@@ -59,7 +60,7 @@ def plan_accidents() -> None:
 
 
 def log_samples(path: str) -> None:
-    draw = augment.EpochSampler.__iter__
+    draw = loader.EpochSampler.__iter__
 
     def logged(self):
         for index in draw(self):
@@ -68,13 +69,27 @@ def log_samples(path: str) -> None:
                     file.write(f"{self.rank} {self.epoch} {','.join(map(str, index.tolist()))}\n")
             yield index
 
-    augment.EpochSampler.__iter__ = logged
+    loader.EpochSampler.__iter__ = logged
 
 
-if __name__ == "__main__":
+def run(arguments: list[str]) -> None:
     classifier.NETWORKS["tiny"] = Tiny
     torch.set_num_threads(1)
     plan_accidents()
     if "S12_SAMPLES" in os.environ:
         log_samples(os.environ["S12_SAMPLES"])
-    main(sys.argv[1:])
+    main(arguments)
+
+
+def run_forked(arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """The same in a process that has imported everything already; what it says goes to ``folder/said``."""
+    os.chdir(folder)
+    os.environ.update(environment)
+    with open("said", "wb") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    run(arguments)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

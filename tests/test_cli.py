@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -133,8 +134,7 @@ def test_a_checkpoint_of_another_network_is_refused_as_such(command, trained, ca
     assert "another network" in refusal([command, *trained], capsys)
 
 
-def test_a_smoke_run_is_trained_validated_tested_and_recorded(capsys):
-    main(["fit", "--config", SMOKE, *SMALL])
+def test_a_smoke_run_is_trained_validated_tested_and_recorded(trained, capsys):
     run = Path("runs/smoke-seed0")
     assert {path.name for path in run.iterdir()} >= {"last.ckpt", "best.ckpt", "metrics.csv", "tensorboard"}
     main(["validate", "--config", SMOKE, *SMALL, "--ckpt_path", "last"])
@@ -157,11 +157,21 @@ def test_a_smoke_run_is_trained_validated_tested_and_recorded(capsys):
     assert "Looks at a test set to measure a run: 2" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    """A folder with a run of the recipe smoke, which every test that needs one copies."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setitem(classifier.NETWORKS, "tiny", Tiny)
+        main(["fit", "--config", SMOKE, *SMALL])
+    return folder
+
+
 @pytest.fixture
-def trained(capsys):
+def trained(trained_once):
     """A run of the recipe smoke in the current folder, and what its commands share."""
-    main(["fit", "--config", SMOKE, *SMALL])
-    capsys.readouterr()
+    shutil.copytree(trained_once / "runs", "runs")
     return ["--config", SMOKE, *SMALL, "--ckpt_path", "last"]
 
 

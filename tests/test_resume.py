@@ -1,15 +1,21 @@
-"""A training run survives `kill -9` at any moment, and goes on as if nothing had happened."""
+"""A training run survives `kill -9` at any moment, and goes on as if nothing had happened.
+
+Each run is a process of its own, forked from one that has imported torch and Lightning: that takes longer than the run.
+"""
 
 import csv
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
+from run_s12 import run_forked
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="on POSIX")
 
@@ -23,12 +29,28 @@ RECIPE = [
 ]  # fmt: skip
 
 
-def fit(folder, *more, **environment):
-    """Run `s12 fit` in ``folder`` in a process of its own."""
-    folder.mkdir(exist_ok=True)
-    command = [sys.executable, str(HERE / "run_s12.py"), *RECIPE, "--run_dir", "run", *more]
-    environment = os.environ | {"S12_SAMPLES": str(folder / "samples"), "OMP_NUM_THREADS": "1"} | environment
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+class Run(NamedTuple):
+    """How a process ended: its exit status, or minus the signal that killed it, and all that it said."""
+
+    returncode: int
+    said: str
+
+
+@pytest.fixture(scope="module")
+def fit():
+    """Runs `s12 fit` in a folder, in a process of its own."""
+    forked = multiprocessing.get_context("forkserver")
+    forked.set_forkserver_preload(["pytorch_lightning.cli", "torchmetrics", "s12lib.cli", "s12lib.classifier"])
+
+    def fit(folder: Path, *more: str, **environment: str) -> Run:
+        folder.mkdir(exist_ok=True)
+        environment |= {"S12_SAMPLES": str(folder / "samples")}
+        process = forked.Process(target=run_forked, args=([*RECIPE, "--run_dir", "run", *more], folder, environment))
+        process.start()
+        process.join()
+        return Run(process.exitcode, (folder / "said").read_text())
+
+    return fit
 
 
 def weights(folder):
@@ -51,11 +73,11 @@ def samples(folder):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(fit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     run = fit(folder)
-    assert run.returncode == 0, run.stderr
-    assert "starting afresh" in run.stdout + run.stderr
+    assert run.returncode == 0, run.said
+    assert "starting afresh" in run.said
     assert len(learning_rates(folder)) == STEPS_AN_EPOCH * EPOCHS
     return folder
 
@@ -80,53 +102,61 @@ def assert_the_same(folder, undisturbed):
     assert all(torch.equal(best["state_dict"][key], expected["state_dict"][key]) for key in expected["state_dict"])
 
 
-def assert_killed_run_ends_alike(folder, undisturbed, *moments):
-    for moment in moments:
-        assert fit(folder, S12_KILL=moment).returncode == -signal.SIGKILL
-    final = fit(folder)
-    assert final.returncode == 0, final.stderr
-    assert_the_same(folder, undisturbed)
-    return final.stdout + final.stderr
+@pytest.fixture
+def said_when_killed(fit, undisturbed, tmp_path):
+    """Kills a run at the moments given; what it says when it then goes on to the same end as the undisturbed one."""
+
+    def said(*moments):
+        for moment in moments:
+            assert fit(tmp_path, S12_KILL=moment).returncode == -signal.SIGKILL
+        final = fit(tmp_path)
+        assert final.returncode == 0, final.said
+        assert_the_same(tmp_path, undisturbed)
+        return final.said
+
+    return said
 
 
-def test_a_run_killed_between_checkpoints_ends_with_the_same_weights(undisturbed, tmp_path):
+def test_a_run_killed_between_checkpoints_ends_with_the_same_weights(said_when_killed):
     moment = random.Random(0).randrange(STEPS_AN_EPOCH + 1, STEPS_AN_EPOCH * EPOCHS)
-    said = assert_killed_run_ends_alike(tmp_path, undisturbed, f"step:{moment}")
-    assert "Going on from" in said
+    assert "Going on from" in said_when_killed(f"step:{moment}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_run_killed_twice_at_random_moments_ends_with_the_same_weights(seed, undisturbed, tmp_path):
+def test_a_run_killed_twice_at_random_moments_ends_with_the_same_weights(seed, said_when_killed):
     moments = sorted(random.Random(seed).sample(range(STEPS_AN_EPOCH + 1, STEPS_AN_EPOCH * EPOCHS), 2))
-    assert_killed_run_ends_alike(tmp_path, undisturbed, *(f"step:{moment}" for moment in moments))
+    said_when_killed(*(f"step:{moment}" for moment in moments))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [3, 4])
-def test_a_run_killed_while_a_checkpoint_is_written_ends_with_the_same_weights(number, undisturbed, tmp_path):
-    assert_killed_run_ends_alike(tmp_path, undisturbed, f"save:{number}")
+def test_a_run_killed_while_a_checkpoint_is_written_ends_with_the_same_weights(number, said_when_killed):
+    said_when_killed(f"save:{number}")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["step:3", "save:1"])
-def test_a_run_killed_before_its_first_checkpoint_says_that_it_starts_afresh(moment, undisturbed, tmp_path):
-    assert "starting afresh" in assert_killed_run_ends_alike(tmp_path, undisturbed, moment)
+def test_a_run_killed_before_its_first_checkpoint_says_that_it_starts_afresh(moment, said_when_killed):
+    assert "starting afresh" in said_when_killed(moment)
 
 
 @pytest.mark.slow
-def test_a_loss_that_becomes_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+def test_a_loss_that_becomes_nan_stops_the_run_and_keeps_the_last_good_checkpoint(fit, tmp_path):
     run = fit(tmp_path, S12_NAN=str(2 * STEPS_AN_EPOCH + 3))
     assert run.returncode == 2
-    assert "the loss was nan at step 20" in run.stderr
-    assert "last.ckpt" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert "the loss was nan at step 20" in run.said
+    assert "last.ckpt" in run.said
+    assert "Traceback" not in run.said
     assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
 
 
 @pytest.mark.slow
 def test_two_processes_share_an_epoch_without_seeing_an_image_twice(tmp_path):
-    run = fit(tmp_path, "--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.validation_size", "21")
+    command = [sys.executable, str(HERE / "run_s12.py"), *RECIPE, "--run_dir", "run", "--data.validation_size", "21"]
+    two = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]  # Lightning starts the second by the command line
+    environment = os.environ | {"S12_SAMPLES": str(tmp_path / "samples")}
+    run = subprocess.run([*command, *two], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert "on each of 2 device(s); 5 of 133 sit out" in run.stdout + run.stderr
     lines = [line.split() for line in (tmp_path / "samples").read_text().splitlines()]
