@@ -36,7 +36,7 @@ HAS_CIFAR10 := { $(BIN)/s12 data; status=$$?; [ $$status = 0 ] || \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book test test-lessons test-slow coverage train app app-files lab lessons bench site links lock address clean FORCE
+.PHONY: help setup book test test-lessons test-slow coverage train app app-files lab lessons bench measure site links lock address clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -100,6 +100,12 @@ coverage: $(READY) ## the same as `make test`, and which lines no test runs; slo
 
 bench: $(READY) ## measure how fast things are, on this machine
 	$(PY) -m s12lib.bench --out book/benchmarks.md
+
+MINUTES ?= 10
+
+measure: $(READY) ## make the book's numbers anew, by worth, in MINUTES=10; says what it would cost without a GPU
+	@$(BIN)/s12 measure --all --minutes $(MINUTES)
+	@if $(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then $(MAKE) --no-print-directory bench; fi
 
 # ---- using it --------------------------------------------------------------------------------------------------------
 

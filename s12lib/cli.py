@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 from s12lib.commands import recipe
 
 COMMANDS = (
-    "data", "predict", "explain", "pack", "familiarity", "examples", "app", "export", "results", "ablate", "compare",
+    "data", "predict", "explain", "pack", "familiarity", "examples", "app", "export", "results", "measure", "ablate",
+    "compare",
 )  # fmt: skip
 """The commands beside Lightning's, each a module of :mod:`s12lib.commands`."""
 

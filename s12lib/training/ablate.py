@@ -14,7 +14,7 @@ from typing import Any
 
 from s12lib.files import atomic_write
 from s12lib.results.ablations import AS_IT_IS, FOLDER, LEVERS, field_of, read_ablation
-from s12lib.results.records import ResultsError
+from s12lib.results.records import ResultsError, complete
 from s12lib.training.callbacks import RunRecord
 from s12lib.training.recipe import RecipeCLI, expect_warnings
 
@@ -35,6 +35,23 @@ def ablate(
             field, value = LEVERS[lever]
             if field_of(base["config"], field) != value:
                 train(recipe, epochs, seed, lever, held_out, folder, fields)
+
+
+def missing(recipe: Path, config: dict[str, Any], epochs: int, seed: int, held_out: int, folder: Path) -> list[str]:
+    """What of a recipe's ablation has no file yet: "none" for the recipe as it is, and its levers, by name.
+
+    ``config`` is the resolved recipe.
+    """
+    whole = complete(config)
+    pulled = [lever for lever, (field, off) in LEVERS.items() if field_of(whole, field) != off]
+    wanted = {"recipe": recipe.stem, "epochs": epochs, "seed": seed, "fields": []}
+    return [
+        name
+        for name in (AS_IT_IS, *pulled)
+        if not first_free_or_same(
+            folder / f"{recipe.stem}-{name}-seed{seed}.json", wanted | {"without": name}, held_out
+        ).exists()
+    ]
 
 
 def train(
