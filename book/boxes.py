@@ -123,12 +123,16 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_transform(MakeBoxes)
     app.connect("doctree-read", offer_anchors)
     app.add_js_file("course.js", loading_method="defer")
-    app.add_js_file(None, body=CLOSE_REVEALS, priority=100)
+    app.add_js_file(None, body=EARLY, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-# In the page's head, so that nothing is seen before it is folded; without JavaScript all stays open.
-CLOSE_REVEALS = """
+# In the page's head, so that nothing is seen before it is folded; without JavaScript all stays open. The theme is set
+# as early, so that of a figure's two versions only the one that is shown is loaded.
+EARLY = """
+if (document.documentElement.dataset.theme === "auto") {
+  document.documentElement.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
 document.documentElement.classList.add("folding");
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("details.reveal").forEach((each) => { each.open = false; });

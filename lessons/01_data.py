@@ -460,7 +460,10 @@ check("reflect_crop", reflect_crop)
 # ```python
 # def reflect_crop(images, top, left):
 #     padded = F.pad(images, (4, 4, 4, 4), mode="reflect")
-#     windows = [image[:, t : t + 32, x : x + 32] for image, t, x in zip(padded, top, left)]
+#     windows = [
+#         image[:, t : t + 32, x : x + 32]
+#         for image, t, x in zip(padded, top, left)
+#     ]
 #     return torch.stack(windows)
 # ```
 #
@@ -652,7 +655,10 @@ check("hold_out", hold_out)
 #
 # ```python
 # def hold_out(labels, per_class):
-#     held = [torch.nonzero(labels == label)[-per_class:, 0] for label in range(10)]
+#     held = [
+#         torch.nonzero(labels == label)[-per_class:, 0]
+#         for label in range(10)
+#     ]
 #     validation = torch.cat(held)
 #     training = torch.ones(len(labels), dtype=torch.bool)
 #     training[validation] = False

@@ -150,13 +150,15 @@ def images_of(cell: NotebookNode) -> list[NotebookNode]:
 
 
 def describe(cell: NotebookNode) -> None:
-    """Put the alt text and width of a cell's figure where the book looks for them. Raises ValueError without one."""
+    """Put what a figure tells of itself where the book looks for it. Raises ValueError for one without alt text."""
     for output in images_of(cell):
         told = output.metadata.get("image/png", {})
         if not told.get("alt"):
             raise ValueError(f"a figure without alt text: draw it with viz.show, in\n{cell.source}")
         image = {"alt": told["alt"], "width": f"{told['width']}px"}
         cell.metadata["mystnb"] = dict(cell.metadata.get("mystnb", {}), image=image)
+        if "images" in told:
+            cell.metadata["images"] = told["images"]
 
 
 # ---- the notebook ----------------------------------------------------------------------------------------------------

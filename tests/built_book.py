@@ -55,17 +55,22 @@ class Visit:
         self.page = self.context.new_page()
         self.elsewhere: list[str] = []
         self.errors: list[str] = []
+        self.weight = 0
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("response", lambda answer: answer.status >= 400 and self.errors.append(answer.url))
+        self.page.on("response", self.weigh)
         self.page.route("**/*", self.note)
         self.address = address
         self.go(page)
+        self.first_view = self.weight
+
+    def weigh(self, answer) -> None:
+        self.weight += int(answer.headers.get("content-length", 0))
 
     def go(self, page: str) -> None:
         self.page.goto(f"{self.address}/{page}", wait_until="networkidle")
         self.page.add_style_tag(content="* { transition: none !important }")  # else one theme fades into the other
-        self.page.evaluate("window.MathJax?.startup?.promise")
 
     def show(self, scheme: str, width: int) -> None:
         """As a reader sees it whose system is light or dark and whose screen is so wide."""
@@ -90,6 +95,11 @@ TOO_WIDE = """() => {
         .filter(e => !scrolls(e.parentElement))
         .map(e => e.outerHTML.slice(0, 80));
 }"""
+
+# Code, output and tables that a reader would have to scroll sideways.
+CUT_OFF = """() => [...document.querySelectorAll('article pre, article table')]
+    .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+    .map(e => e.textContent.trim().slice(0, 80))"""
 
 # Text whose contrast to what is behind it is under 4.5, WCAG's least.
 FAINT_TEXT = """() => {

@@ -81,8 +81,8 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("[-per_class:, 0]", "[-per_class // 10 :, 0]", "Of the ten classes you hold out"),
         ("torch.nonzero(training)[:, 0], validation", "torch.nonzero(training)[5:, 0], validation", "in neither part"),
         (
-            "[-per_class:, 0] for",
-            "[torch.randperm((labels == label).sum())[:per_class], 0] for",
+            "[-per_class:, 0]",
+            "[torch.randperm((labels == label).sum())[:per_class], 0]",
             "split in two ways",
         ),
         (
@@ -119,8 +119,8 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "it should be so many of each class",
         ),
         (
-            "[-per_class:, 0] for",
-            "[__import__('numpy').random.default_rng().permutation(int((labels == label).sum()))[:per_class], 0] for",
+            "[-per_class:, 0]",
+            "[__import__('numpy').random.default_rng().permutation(int((labels == label).sum()))[:per_class], 0]",
             "split in two ways",
         ),
     ],

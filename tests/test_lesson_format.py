@@ -28,6 +28,8 @@ def visible(source) -> list[str]:
 def test_code_is_read_and_not_scrolled(source):
     for cell in code_of(notebook(source)):
         assert max(map(len, cell.source.splitlines())) <= 76, cell.source
+    for solution in re.findall(r"```python\n(.*?)```", prose(source), re.S):
+        assert max(map(len, solution.splitlines())) <= 76, solution
 
 
 @every_lesson

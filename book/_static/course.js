@@ -74,6 +74,19 @@
     choices.append(verdict);
   });
 
+  // ---- formulas: MathJax comes when the reader is near the first one -------------------------------------------------
+
+  const maths = document.querySelector('meta[name="mathjax"]');
+  const loadMaths = () => {
+    if (!document.getElementById("mathjax")) document.head.append(make("script", { id: "mathjax", src: maths.content }));
+  };
+  if (maths) {
+    const near = new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && loadMaths(),
+      { rootMargin: "1000px" });
+    document.querySelectorAll(".math").forEach((formula) => near.observe(formula));
+    addEventListener("beforeprint", loadMaths);
+  }
+
   // ---- print: everything open, and afterwards as it was --------------------------------------------------------------
 
   let closed = [];

@@ -44,7 +44,15 @@ def show(drawing: Drawing) -> None:
     from IPython.display import Image, display
 
     width = round(drawing.figure.get_figwidth() * 100)
-    display(Image(png(drawing.figure), format="png", width=width, alt=drawing.alt))
+    told = {"images": image_boxes(drawing.figure)}
+    display(Image(png(drawing.figure), format="png", width=width, alt=drawing.alt, metadata=told))
+
+
+def image_boxes(figure: Figure) -> list[list[float]]:
+    """``[left, top, right, bottom]`` of each image and colour bar, in shares of the figure: what a dark page keeps."""
+    keep = [axes for axes in figure.axes if axes.images or axes.get_label() == "<colorbar>"]
+    corners = [[float(x) for x in axes.get_position().extents] for axes in keep]
+    return [[round(value, 4) for value in (left, 1 - high, right, 1 - low)] for left, low, right, high in corners]
 
 
 def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:

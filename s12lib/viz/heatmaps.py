@@ -80,6 +80,7 @@ def _write(axes: Axes, text: str, x: float, y: float, va: str) -> None:
 def _colour_bar(figure: Figure, top: int, meaning: str) -> None:
     bar = panel(figure, MARGIN + 10, top, 120, 14)
     figure.colorbar(ScalarMappable(Normalize(0, 1)), cax=bar, orientation="horizontal", ticks=[0, 0.5, 1])
+    bar.set_label("<colorbar>")  # as matplotlib calls those that it makes room for itself
     bar.text(1.08, 0.5, meaning, transform=bar.transAxes, va="center", size=12, color=INK)
 
 
