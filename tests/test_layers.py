@@ -13,7 +13,7 @@ LAYERS = (
     {"classifier", "training"},
     {"weights", "lesson", "exercises"},
     {"explain"},
-    {"app", "export", "bench"},
+    {"app", "export", "bench", "grading"},
     {"commands"},
     {"cli"},
 )
