@@ -28,12 +28,23 @@ from s12lib.data.loader import BatchLoader
 from s12lib.data.pixels import MEAN, STD, normalize
 from s12lib.explain import gradcam
 from s12lib.model import PageResNet
+from s12lib.results import tables
 from s12lib.training import hardware, provenance
 
 STEP_FLOP = 6 * 379_261_952 - 2 * 1_769_472
 """A training step's arithmetic an image: forward, and backward to weights and inputs, but not to the pictures."""
 DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": torch.float32}
 """What convolutions and matrix products compute in, by the Trainer's name for it."""
+
+MEANINGS = """What the rows say, from the top:
+
+1. The control is a thing against itself: as far as it strays from 1, no other row can be trusted either.
+2. What Lightning costs: how much longer a step takes with its Trainer around it than in a loop of ten lines.
+3. What the data cost: the time to make a batch, as a share of the training step that it is made for.
+4. What 16-bit numbers and the channels_last layout bring: how many times as long the plain float32 step takes.
+5. How well the machine is used: the arithmetic of a step per second, as a share of what one large product reaches.
+6. What augmenting whole batches brings: how many times as long the usual way takes, image by image in two workers.
+7. What an explanation costs: heatmaps, in forward and backward passes over the same images."""
 
 Timed = Callable[[], float]
 
@@ -222,17 +233,31 @@ def page(rows: list[str], arguments: str) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in provenance.versions().items())
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     table = "\n".join(["| ratio | median (min–max) | goal |", "|---|---|---|", *rows])
+    begin, end = tables.markers("speed")
     return f"""# Benchmarks
 
+## How long training takes
+
+What the measured runs took, one row a recipe and a machine, beside what others publish. Only training counts: no
+set-up, no validation, no test. A row with 94% or more is a time to 94%. A time without the machine's name says
+nothing, so compare rows of one machine; and the published times are those of smaller networks.
+
+{begin}
+{tables.speed()}
+{end}
+
+## Ratios on one machine
+
 Made by `make bench` (`python -m s12lib.bench {arguments}`) on {hardware.hardware()}; load average {load}; {versions}.
-Each row compares two things timed in turn in one run. The control is a thing against itself: it shows how far a ratio
-strays on this machine when there is nothing to see.
+Each row compares two things timed in turn in one run.
+
+{table}
+
+{MEANINGS}
 
 The goals for bfloat16 and float16 are those of GPUs and of processors that multiply matrices in hardware (AMX). Where
 there is neither, they are less of a gain, and a training step comes close to what the processor can do at all. What
 does not compute bfloat16 in hardware is timed in float32 throughout.
-
-{table}
 """
 
 

@@ -44,5 +44,7 @@ def test_the_benchmarks_run_and_write_their_page(tmp_path, capsys):
     bench.main(["--batch-size", "16", "--steps", "1", "--rounds", "1", "--out", str(page)])
     text = page.read_text()
     assert text in capsys.readouterr().out
-    assert sum(line.startswith("| ") for line in text.splitlines()) == 8
+    ratios = text.split("## Ratios on one machine")[1].splitlines()
+    assert sum(line.startswith("| ") for line in ratios) == 8
+    assert [line[:2] for line in ratios if line[:1].isdigit()] == [f"{k}." for k in range(1, 8)], "a sentence a row"
     assert "--batch-size 16 --steps 1 --rounds 1" in text

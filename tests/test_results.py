@@ -42,6 +42,23 @@ def test_runs_from_before_multicrop_tta_stand_beside_newer_ones(tmp_path):
     assert said.endswith("93.75%, with flip TTA 94.00%, with multi-crop TTA 94.25%")
 
 
+def test_training_times_stand_machine_by_machine(tmp_path):
+    run = RUN | {"hardware": "an abacus", "precision": "32-true"}
+    for seed, (machine, seconds) in enumerate((("an abacus", 1000.0), ("an abacus", 1200.0), ("a slide rule", 22.0))):
+        known = run | {"seed": seed, "hardware": machine, "train_seconds": seconds}
+        records.record(known, METRICS, f"{seed}" * 64, tmp_path)
+    records.record(run | {"seed": 9}, METRICS, "9" * 64, tmp_path)  # which does not say how long it took
+    rows = [line for line in tables.speed(tmp_path).splitlines() if "**fast**" in line]
+    assert len(rows) == 2
+    assert "| a slide rule | 32-true | 1 | 2 | 25,000 | 22.0 s | 94.00 (CIFAR-10) |" in rows[0]
+    assert "| an abacus | 32-true | 2 | 100 | 500 | 18 min | 94.00 ± 0.00 (CIFAR-10) |" in rows[1]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(2.6, "2.6 s"), (4620.0, "77 min"), (9000.0, "2.5 h")])
+def test_durations_are_said_as_people_say_them(seconds, said):
+    assert tables.duration(seconds) == said
+
+
 def test_recipes_of_different_hash_are_not_averaged(tmp_path):
     records.record(RUN, METRICS, "a" * 64, tmp_path)
     records.record(RUN | {"recipe_hash": "def", "seed": 1}, METRICS, "b" * 64, tmp_path)

@@ -8,7 +8,12 @@ from typing import Any
 from s12lib.results import ablations
 from s12lib.results.records import ResultsError, is_measured, read
 
-TARGETS = (("book/results.md", "results"), ("README.md", "results"), ("book/results.md", "ablations"))
+TARGETS = (
+    ("book/results.md", "results"),
+    ("README.md", "results"),
+    ("book/results.md", "ablations"),
+    ("book/benchmarks.md", "speed"),
+)
 """Which part of which file is written: what stands between its two markers."""
 REFERENCE_ROWS = (
     "| the notebook this course grew from | CIFAR-10 | 24 | 1 | 88.62 | | | 92.53 | its own record |",
@@ -20,6 +25,17 @@ REFERENCE_ROWS = (
 HEADER = (
     "| recipe | dataset | epochs | n | test accuracy, % | with flip TTA, % | with multi-crop TTA, % "
     "| train accuracy, % | source |",
+    "|---|---|---|---|---|---|---|---|---|",
+)
+
+
+PUBLISHED_TIMES = (
+    "| airbench94_muon, a smaller network | NVIDIA A100 | | | | | 2.6 s | 94.01, six views | "
+    "[cifar10-airbench](https://github.com/KellerJordan/cifar10-airbench) |",
+    "| Hiverge, a smaller network | NVIDIA A100 | | | | | 2.0 s | 94, six views | their own report |",
+)
+SPEED_HEADER = (
+    "| recipe | machine | precision | n | s an epoch | images/s | training time | accuracy with flip TTA, % | source |",
     "|---|---|---|---|---|---|---|---|---|",
 )
 
@@ -62,6 +78,41 @@ def table(folder: Path = Path("results")) -> str:
     )
 
 
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "2.6 s", "77 min", "2.2 h"."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def speed(folder: Path = Path("results")) -> str:
+    """The Markdown table of how long each recipe's measured runs trained, machine by machine, beside published times.
+
+    Only training counts: no set-up, no validation, no test.
+    """
+    groups = defaultdict(list)
+    for result in filter(is_measured, map(read, sorted(folder.glob("*.json")))):
+        if result.get("train_seconds"):
+            key = result["recipe"], result["recipe_hash"], result.get("hardware", ""), result.get("precision", "")
+            groups[key].append(result)
+    lines = [*SPEED_HEADER, *PUBLISHED_TIMES]
+    for (recipe, recipe_hash, machine, precision), runs in sorted(groups.items()):
+        seconds = statistics.mean(run["train_seconds"] for run in runs)
+        epochs = runs[0]["config"]["max_epochs"]
+        images = epochs * runs[0]["train_images"] / seconds
+        cells = (
+            f"**{recipe}** {recipe_hash}",
+            machine,
+            precision,
+            len(runs),
+            f"{seconds / epochs:.3g}",
+            f"{images:,.0f}",
+        )
+        score = f"{column(runs, 'test_accuracy_tta')} ({runs[0]['dataset']})"
+        lines.append(f"| {' | '.join(map(str, (*cells, duration(seconds), score)))} | `results/{recipe}-*.json` |")
+    return "\n".join(lines)
+
+
 def markers(part: str) -> tuple[str, str]:
     """What stands before and after a part in a page."""
     return f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
@@ -77,8 +128,9 @@ def fill(text: str, content: str, part: str = "results") -> str:
 
 
 def contents(folder: Path = Path("results")) -> dict[str, str]:
-    """What stands in each part: the table of measured runs, and that of the ablations."""
-    return {"results": table(folder), "ablations": ablations.table(folder / "ablations") or "Not measured yet."}
+    """What stands in each part: the tables of measured runs, of the ablations, and of training times."""
+    levers = ablations.table(folder / "ablations") or "Not measured yet."
+    return {"results": table(folder), "ablations": levers, "speed": speed(folder)}
 
 
 def write(folder: Path = Path("results"), root: Path = Path()) -> list[Path]:
