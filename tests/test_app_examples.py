@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from s12lib.app import examples as app_examples
 from s12lib.app import make_examples as app_figures
 from s12lib.app.answers import Expert
 from s12lib.app.examples import FOLDER, RECORD, Example, percent, recorded
-from s12lib.app.make_examples import DEFAULTS, PHOTOGRAPHS, write_examples
+from s12lib.app.make_examples import DEFAULTS, PHOTOGRAPHS
 from s12lib.data.cifar10 import CLASSES
 from s12lib.data.image_files import read_picture
 from s12lib.weights.pretrained import load_card
@@ -108,19 +107,3 @@ def test_a_share_is_never_rounded_to_a_certainty():
     assert [percent(share) for share in (0, 0.0001, 0.5, 0.99996, 1)] == [
         "0.0\xa0%", "< 0.1\xa0%", "50.0\xa0%", "> 99.9\xa0%", "100.0\xa0%",
     ]  # fmt: skip
-
-
-@pytest.mark.slow
-def test_the_command_makes_the_shipped_record_again(shipped, real_cifar10, tmp_path, monkeypatch):
-    monkeypatch.setattr(app_examples, "FOLDER", tmp_path)
-    stray = tmp_path / "test_9999_unicorn.png"
-    stray.write_bytes(b"left over")
-    monkeypatch.setattr(Example, "path", property(lambda example: tmp_path / example.file))
-    write_examples()
-    assert not stray.exists()
-    again, record = (json.loads((folder / RECORD).read_text()) for folder in (tmp_path, FOLDER))
-    assert [m["index"] for m in again["mistakes"]] == [m["index"] for m in record["mistakes"]]
-    assert [(e["file"], e["answer"]) for e in again["examples"]] == [
-        (e["file"], e["answer"]) for e in record["examples"]
-    ]
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in FOLDER.iterdir()}

@@ -18,7 +18,6 @@ from s12lib.explain import class_maps
 from s12lib.export import export_onnx, onnx_file
 from s12lib.export.onnx_file import OPSET, TOLERANCE, Answers, ExportError, export_verified, reference_images
 from s12lib.inference import logits_of
-from s12lib.weights.pretrained import load_pretrained
 
 pytestmark = pytest.mark.xdist_group("export")  # one worker: the exporter takes seconds, and its files serve all tests
 
@@ -262,18 +261,3 @@ def test_a_wrong_input_gets_one_sentence_and_status_2(arguments, words, network,
 
 def test_the_precisions_that_the_command_offers_are_the_ones_there_are():
     assert tuple(TOLERANCE) == PRECISIONS
-
-
-@pytest.mark.slow
-def test_the_shipped_weights_are_exported_whole_and_agree_on_all_test_images(real_cifar10, tmp_path):
-    data = np.load(real_cifar10)
-    test = Split(torch.from_numpy(data["test_images"]), torch.from_numpy(data["test_labels"]).long())
-    network = load_pretrained()
-    expected = Answers.of(network, test)
-    accuracy = (expected.logits[-10_000:].argmax(1) == data["test_labels"]).mean()
-    for precision, size in (("float32", 26.4e6), ("float16", 13.2e6)):
-        report = export_verified(network, tmp_path / f"{precision}.onnx", precision, expected)
-        assert report["pictures"] == 10_000 + len(reference_images())
-        assert report["bytes"] == pytest.approx(size, rel=0.01)
-        assert report["largest_difference"] < 1e-4  # in float16 too, since the weights come in it
-        assert report["test_accuracy"] == pytest.approx(accuracy, abs=1e-4)

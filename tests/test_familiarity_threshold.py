@@ -149,13 +149,3 @@ def test_the_shipped_threshold_is_what_the_shipped_weights_give():
     for kind, images in unfamiliar_pictures(40).items():
         share = warned(logits_of(network, images), measured)
         assert share == pytest.approx(measured["warned"][kind], abs=0.25), kind
-
-
-@pytest.mark.slow
-def test_measuring_anew_gives_the_shipped_card(real_cifar10, tmp_path):
-    measured = write_familiarity(copy_of("page_resnet_cifar10", tmp_path))
-    expected = load_card()["familiarity"]
-    assert measured["score"] == expected["score"]
-    assert measured["threshold"] == pytest.approx(expected["threshold"], abs=1e-3)
-    for kind, share in expected["warned"].items():
-        assert measured["warned"][kind] == pytest.approx(share, abs=2e-3)

@@ -14,7 +14,7 @@ from torch import nn
 import s12lib
 from s12lib.app.answers import Expert
 from s12lib.data.pixels import normalize
-from s12lib.datamodule import CIFAR10, Shapes
+from s12lib.datamodule import Shapes
 from s12lib.inference import measure, predict
 from s12lib.model import PageResNet
 from s12lib.results import records as results
@@ -172,17 +172,6 @@ def test_the_shapes_weights_pass_95_percent_on_unseen_shapes():
     data = Shapes(train_size=10, validation_size=10, test_size=500)
     data.setup()
     assert measure(load_pretrained("page_resnet_shapes"), *data.splits["test"][:2])["accuracy"] > 0.95
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["page_resnet_cifar10", "page_resnet_shapes"])
-def test_the_accuracy_on_the_card_is_measured_again(name, real_cifar10):
-    data = CIFAR10(str(real_cifar10.parent)) if name.endswith("cifar10") else Shapes(train_size=10, validation_size=10)
-    data.setup()
-    again = measure(load_pretrained(name), *data.splits["test"][:2])
-    card = load_card(name)
-    assert abs(again["accuracy"] - card["test_accuracy"]) <= 0.0005
-    assert abs(again["accuracy_tta"] - card["test_accuracy_tta"]) <= 0.0005
 
 
 @pytest.fixture
