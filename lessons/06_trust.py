@@ -303,7 +303,7 @@ for other in ("random map", "centred Gaussian"):
 # %% tags=["nbval-check-output"]
 from s12lib.explain.comparison import PLACES, baseline_scores, coarse_mask_scores, localization_scores, table_lines
 
-count = 500
+count = course.few(500)
 whole = localization_scores(network, images[:count], masks[:count])
 for measure in ("energy", "pointing"):
     print("\n".join(table_lines(whole, measure)), "\n")
@@ -598,7 +598,7 @@ print(f"with all its pixels:     {predict(seen, real).amax(1).mean():.0%} for it
 # %%
 from s12lib.explain.faithfulness import deletion_curves, insertion_auc, road
 
-pictures = data.splits["test"].images[:200]
+pictures = data.splits["test"].images[: course.few(200)]
 preds = predict(seen, pictures).argmax(1)
 maps = {
     "Grad-CAM, layer3": gradcam(seen, pictures, preds),

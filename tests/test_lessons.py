@@ -13,6 +13,7 @@ from lesson_outputs import SOURCES, build, code_of, notebook, printed, prose, re
 from s12lib import lesson
 from s12lib.data.location import DataError
 from s12lib.data.splits import fingerprint
+from s12lib.datamodule import CIFAR10
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"].removeprefix(
@@ -218,6 +219,9 @@ def test_without_data_and_network_a_lesson_goes_on_with_shapes_and_says_so(empty
     course = lesson.begin()
     assert course.data.name == "Shapes"
     assert course.smoke
+    assert course.few(500) == 50
+    assert course._replace(smoke=False).few(500) == 500
+    assert course._replace(data=CIFAR10()).few(500) == 500
     out = capsys.readouterr().out
     assert "CIFAR-10 IS NOT HERE" in out
     assert "The data: Shapes. Images: 2,000 train, 1,000 validation, 2,000 test." in out
