@@ -311,17 +311,20 @@ def test_the_smoke_recipe_trains_the_real_network_as_it_stands():
     assert checkpoint["run"]["epochs_trained"] == yaml.safe_load(Path(SMOKE).read_text())["trainer"]["max_epochs"]
 
 
-@pytest.mark.parametrize("name", ["fast", "page24", "long"])
+@pytest.mark.parametrize("name", ["fast", "page24", "long", "sprint"])
 def test_the_measured_recipes_train_on_all_50000_images_and_end_on_schedule(name):
     recipe = yaml.safe_load((ROOT / f"recipes/{name}.yaml").read_text())
     assert recipe["data"]["init_args"]["validation_size"] == 0
-    assert recipe["trainer"]["max_epochs"] == {"fast": 11, "page24": 24, "long": 80}[name]
+    assert recipe["trainer"]["max_epochs"] == {"fast": 11, "page24": 24, "long": 80, "sprint": 8}[name]
 
 
-@pytest.mark.parametrize("name", ["fast", "page24", "long"])
-def test_the_measured_recipes_run(name, real_cifar10):
+@pytest.mark.parametrize(
+    ("name", "network"), [("fast", "tiny"), ("page24", "tiny"), ("long", "tiny"), ("sprint", "narrow")]
+)
+def test_the_measured_recipes_run(name, network, real_cifar10, monkeypatch):
+    monkeypatch.setitem(classifier.NETWORKS, "narrow", lambda num_classes, logit_scale: NarrowResNet())
     recipe = str(ROOT / f"recipes/{name}.yaml")
-    few = ["--trainer.limit_train_batches", "2", "--trainer.max_epochs", "2", "--model.network", "tiny"]
+    few = ["--trainer.limit_train_batches", "2", "--trainer.max_epochs", "2", "--model.network", network]
     main(["fit", "--config", recipe, *few, "--data.data_dir", str(real_cifar10.parent), "--trainer.accelerator", "cpu"])
     assert Path(f"runs/{name}-seed0/last.ckpt").exists()
 
