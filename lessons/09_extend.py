@@ -131,7 +131,7 @@ import json
 
 print(s12("test", "--config", "quarter.yaml", "--ckpt_path", "last")[-1])
 written = json.loads(next((folder / "results").glob("quarter-*.json")).read_text())
-for field in ("recipe", "recipe_hash", "seed", "dataset", "train_images", "epochs_trained"):
+for field in ("recipe", "recipe_hash", "seed", "dataset", "train_images", "epochs"):
     print(f"  {field:<15} {written[field]}")
 print("  and of the config, for example, lr", written["config"]["model"]["lr"])
 

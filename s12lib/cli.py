@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         except Exception as error:
             if (message := sentence(error)) is None:
                 raise
-            fail(message)
+            fail(message, getattr(error, "status", 2))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,57 @@
-"""Files that are whole or not there at all: the one way in which anything is written."""
+"""Files: the one rule for paths that people give, the one way to read with a limit, and the one atomic writer."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from s12lib.errors import CourseError, reason
+
+
+def user_path(given: str | Path) -> Path:
+    """A path that somebody gave, with ``~`` as the home folder. Raises ValueError where there is no such home."""
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{given} names a home folder that does not exist: write the path out in full.") from error
+
+
+def shown(path: Path) -> str:
+    """A path for people: as seen from the current folder when it lies in it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def require_regular(path: Path, most_bytes: int) -> int:
+    """The size of a regular file, looked at before anything is read. Raises OSError for a device, a pipe or a giant."""
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is a device or a pipe and no file", str(path))
+    if found.st_size > most_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {most_bytes / 1e6:,.0f} MB", str(path))
+    return found.st_size
+
+
+def read_bytes(path: Path, most_bytes: int) -> bytes:
+    """The content of a regular file that is no larger than it may be. Raises OSError."""
+    require_regular(path, most_bytes)
+    return path.read_bytes()
+
+
+def read_text(path: Path, error: type[CourseError], most_bytes: int = 10_000_000) -> str:
+    """The text of a UTF-8 file of reasonable size. Raises ``error`` with its name and what is wrong."""
+    try:
+        return read_bytes(path, most_bytes).decode()
+    except OSError as fault:
+        raise error(f"{path} cannot be read: {reason(fault)}.") from fault
+    except UnicodeDecodeError as fault:
+        raise error(f"{path} is damaged, or no text in UTF-8.") from fault
 
 
 @contextmanager

@@ -18,9 +18,11 @@ from torch import nn
 from s12lib.classifier import NETWORKS, Classifier
 from s12lib.data.shapes import SHAPE_CLASSES
 from s12lib.data.splits import fingerprint
-from s12lib.training import callbacks
-from s12lib.training.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged, TrainingDiverged
+from s12lib.training import callbacks, progress_bar
+from s12lib.training.callbacks import RunRecord, SafeCheckpointIO, StopWhenDiverged, TrainingDiverged
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint
+from s12lib.training.csv_log import CSVLog
+from s12lib.training.progress_bar import RunBar
 
 STEPS = 6  # an epoch of the shapes fixture, in batches of 16
 
@@ -153,7 +155,7 @@ def test_what_is_no_whole_checkpoint_is_refused_in_one_sentence(fault, tmp_path)
 
 
 def test_a_missing_checkpoint_is_refused_in_one_sentence(tmp_path):
-    with pytest.raises(CheckpointError, match=r"nowhere\.ckpt cannot be read as a checkpoint: it is missing"):
+    with pytest.raises(CheckpointError, match=r"nowhere\.ckpt cannot be read as a checkpoint: it is not there"):
         read_checkpoint(tmp_path / "nowhere.ckpt")
 
 
@@ -191,7 +193,7 @@ def test_a_nonsense_pickle_leads_to_a_refusal_and_to_nothing_else(tmp_path_facto
 def logged(folder: Path, first: int, last: int, resume_at: int = 0) -> CSVLog:
     """A log that wrote the steps from ``first`` to ``last``, as an attempt at a run does."""
     log = CSVLog(folder)
-    log.resume_at(resume_at)
+    log.go_on_from_file(resume_at)
     for step in range(first, last + 1):
         log.log_metrics({"lr": step / 10}, step)
     log.log_metrics({"train_loss": 2.5}, last)
@@ -256,13 +258,13 @@ def test_a_checkpoint_says_how_its_run_went_over_all_attempts(
     clock_of_ten_seconds(monkeypatch)
     facts = {"recipe": "tiny", "seed": 0, "hardware": "abacus", "commit": "c0ffee"}
     log = CSVLog(tmp_path)
-    trainer = trainer_of(quiet_trainer, tmp_path, RunRecord(dict(facts), log), log=log, max_epochs=2)
+    trainer = trainer_of(quiet_trainer, tmp_path, RunRecord(log, dict(facts)), log=log, max_epochs=2)
     trainer.fit(Classifier(tiny_network, lr=0.1), datamodule=shapes())
     expected = facts | {
         "train_images": 96,
         "train_fingerprint": fingerprint(shapes_splits["train"]),
         "classes": list(SHAPE_CLASSES),
-        "epochs_trained": 2,
+        "epochs": 2,
         "train_seconds": 40,  # in each epoch ten before the validation, whose ten do not count, and ten after it
         "images_per_second": 4.8,
     }
@@ -272,11 +274,11 @@ def test_a_checkpoint_says_how_its_run_went_over_all_attempts(
 
     for epochs, hardware in ((3, "abacus"), (4, "slide rule"), (5, "slide rule")):
         log = CSVLog(tmp_path)
-        record = RunRecord(facts | {"hardware": hardware}, log)
+        record = RunRecord(log, facts | {"hardware": hardware})
         trainer = trainer_of(quiet_trainer, tmp_path, record, log=log, max_epochs=epochs)
         trainer.fit(Classifier(tiny_network, lr=0.1), datamodule=shapes(), ckpt_path=str(tmp_path / "last.ckpt"))
         run = read_checkpoint(tmp_path / "last.ckpt")["run"]
-        assert (run["epochs_trained"], run["train_seconds"], run["images_per_second"]) == (epochs, 20 * epochs, 4.8)
+        assert (run["epochs"], run["train_seconds"], run["images_per_second"]) == (epochs, 20 * epochs, 4.8)
         elsewhere = [{"hardware": "abacus", "commit": "c0ffee"}] if hardware == "slide rule" else None
         assert (run["hardware"], run.get("earlier_attempts")) == (hardware, elsewhere)
     seconds = [(int(row["step"]), float(row["seconds"])) for row in rows_of(tmp_path / "metrics.csv") if row["seconds"]]
@@ -285,7 +287,7 @@ def test_a_checkpoint_says_how_its_run_went_over_all_attempts(
 
 def test_the_log_of_a_run_has_every_metric_in_rows_that_a_resume_keeps(tiny_network, shapes, quiet_trainer, tmp_path):
     log = CSVLog(tmp_path)
-    watchers = RunRecord({}, log), LearningRateMonitor("step")
+    watchers = RunRecord(log), LearningRateMonitor("step")
     trainer = trainer_of(quiet_trainer, tmp_path, *watchers, log=log, max_epochs=2, log_every_n_steps=1)
     trainer.fit(Classifier(tiny_network, lr=0.1), datamodule=shapes())
     rows = rows_of(tmp_path / "metrics.csv")
@@ -399,7 +401,7 @@ def test_the_bar_counts_the_whole_runs_images_and_shows_loss_accuracy_and_valida
     assert "192/192" in shown
 
 
-class Eager(callbacks.tqdm):
+class Eager(progress_bar.tqdm):
     """A bar that is drawn anew after every step."""
 
     def __init__(self, **settings) -> None:
@@ -407,7 +409,7 @@ class Eager(callbacks.tqdm):
 
 
 def test_the_bar_shows_loss_and_accuracy_whenever_it_is_drawn(monkeypatch, tiny_network, shapes, quiet_trainer, capsys):
-    monkeypatch.setattr(callbacks, "tqdm", Eager)
+    monkeypatch.setattr(progress_bar, "tqdm", Eager)
     trainer = quiet_trainer(callbacks=[RunBar()], enable_progress_bar=True)
     trainer.fit(Classifier(tiny_network, lr=0.1), datamodule=shapes())
     shown = capsys.readouterr().err
@@ -418,7 +420,7 @@ def test_the_bar_shows_loss_and_accuracy_whenever_it_is_drawn(monkeypatch, tiny_
 
 
 def test_the_bar_does_not_ask_the_other_devices_for_their_metrics(monkeypatch, tiny_network, shapes):
-    monkeypatch.setattr(callbacks, "tqdm", Eager)
+    monkeypatch.setattr(progress_bar, "tqdm", Eager)
     model, bar = Classifier(tiny_network), RunBar()
     model.train_accuracy.update(torch.eye(10)[:4], torch.tensor([0, 1, 2, 9]))
     monkeypatch.setattr(model.train_accuracy, "compute", lambda: pytest.fail("only one device draws a bar"))
@@ -440,9 +442,11 @@ def test_the_time_of_validation_is_no_training_time(monkeypatch):
     class Loader(list):
         sampler = SimpleNamespace(batch_size=10, world_size=1)
 
-    trainer = SimpleNamespace(train_dataloader=Loader(range(9)), num_training_batches=3)  # of nine, as it was told
+    trainer = SimpleNamespace(
+        train_dataloader=Loader(range(9)), num_training_batches=3, global_step=3, current_epoch=0
+    )  # of nine, as it was told
     logged: dict = {}
-    record, module = RunRecord({}, None), SimpleNamespace(log_dict=logged.update)
+    record, module = RunRecord(None), SimpleNamespace(log_dict=logged.update)
     for hook in (
         record.on_train_epoch_start, record.on_validation_start, record.on_validation_end, record.on_train_epoch_end
     ):  # fmt: skip

@@ -38,7 +38,7 @@ def test_each_seed_is_trained_and_tested_once_and_summed_up(recipe, capsys):
     main(["measure", "--config", str(recipe), "--seeds", "1"])
     first, said = results(), capsys.readouterr().out
     assert first.keys() == {1}
-    assert all(run["epochs_trained"] == 2 and len(run["looks"]) == 1 for run in first.values())
+    assert all(run["epochs"] == 2 and len(run["looks"]) == 1 for run in first.values())
     assert "tiny " in said
     assert "n = 1" in said
     for name in measure.KEYS:
@@ -54,7 +54,7 @@ def test_a_run_that_was_trained_and_not_tested_is_only_tested(recipe, monkeypatc
     last = Path("runs/tiny-seed3/last.ckpt")
     trained = last.stat().st_mtime_ns
     main(["measure", "--config", str(recipe), "--seeds", "3"])
-    assert results()[3]["epochs_trained"] == 2
+    assert results()[3]["epochs"] == 2
     assert [path.name for path in Path("runs").iterdir()] == ["tiny-seed3"]
     assert last.stat().st_mtime_ns == trained
 

@@ -13,7 +13,7 @@ from s12lib.training.provenance import recipe_hash
 ROOT = Path(__file__).parent.parent
 RUN = {
     "recipe": "fast", "recipe_hash": "abc", "seed": 0, "dataset": "CIFAR-10", "train_images": 50_000,
-    "epochs_trained": 11, "config": {"max_epochs": 11},
+    "train_fingerprint": "f", "epochs": 11, "config": {"model": {}, "data": {}, "max_epochs": 11},
 }  # fmt: skip
 METRICS = {"test_accuracy": 0.9375, "test_accuracy_tta": 0.94, "train_accuracy": 0.975}
 
@@ -65,7 +65,7 @@ def test_recipes_of_different_hash_are_not_averaged(tmp_path):
     assert sum(line.startswith("| **fast**") for line in tables.table(tmp_path).splitlines()) == 2
 
 
-@pytest.mark.parametrize("change", [{"train_images": 45_000}, {"epochs_trained": 10}])
+@pytest.mark.parametrize("change", [{"train_images": 45_000}, {"epochs": 10}])
 def test_a_run_that_did_not_train_on_everything_to_the_end_is_no_row(change, tmp_path):
     records.record(RUN | change, METRICS, "a" * 64, tmp_path)
     assert "**fast**" not in tables.table(tmp_path)

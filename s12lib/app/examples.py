@@ -3,7 +3,8 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from s12lib.schemas import Card
 
 FOLDER = Path(__file__).parent / "files"
 RECORD = "measured.json"
@@ -56,7 +57,7 @@ class Mistake:
         return f"CIFAR-10 test picture {self.index}{heat}"
 
 
-def recorded(card: dict[str, Any]) -> tuple[list[Example], list[Mistake]]:
+def recorded(card: Card) -> tuple[list[Example], list[Mistake]]:
     """The examples and mistakes as ``s12 examples`` left them; for other weights than those, no answer is claimed."""
     record = json.loads((FOLDER / RECORD).read_text())
     examples = [Example(**example) for example in record["examples"]]

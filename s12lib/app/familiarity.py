@@ -5,9 +5,10 @@ Score and threshold are measured by :mod:`s12lib.app.familiarity_threshold`, wit
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+
+from s12lib.schemas import Card
 
 SCORES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "maximum probability": lambda logits: logits.softmax(-1).amax(-1),  # https://arxiv.org/abs/1610.02136
@@ -25,7 +26,7 @@ class Familiarity:
     threshold: float | None = None
 
     @classmethod
-    def from_card(cls, card: dict[str, Any]) -> "Familiarity":
+    def from_card(cls, card: Card) -> "Familiarity":
         """As `s12 familiarity` wrote it, or without a threshold where it has not been run for these weights."""
         measured = card.get("familiarity")
         return cls(measured["score"], measured["threshold"]) if measured else cls()

@@ -88,7 +88,7 @@ def write_familiarity(weights: Path, count: int = 1000) -> dict[str, Any]:
         for kind, images in unfamiliar_pictures(count).items()
         if not (kind == "drawn shapes" and data.name == Shapes.name)
     }
-    measured = measure_familiarity(logits["validation"], kinds)
+    measured: Any = measure_familiarity(logits["validation"], kinds)
     measured["validation"] = {
         "dataset": data.name,
         "images": len(logits["validation"]),

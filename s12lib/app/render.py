@@ -13,6 +13,7 @@ from PIL import Image
 
 from s12lib.app.answers import Answer, Settings
 from s12lib.app.examples import FOLDER, Example, Mistake, percent
+from s12lib.schemas import Card
 from s12lib.viz.heatmaps import hottest_place
 
 SIDE = 192  # pixels a side: 6 × 32, so that each of the network's pixels is a square of 6 × 6
@@ -100,7 +101,7 @@ def shortened(name: str, most: int = 40) -> str:
 # ---- the tab about the network ----
 
 
-def card_html(card: dict[str, Any], classes: Sequence[str], examples: Sequence[Example]) -> str:
+def card_html(card: Card, classes: Sequence[str], examples: Sequence[Example]) -> str:
     """The whole tab: facts, accuracies, what is known of unfamiliar pictures, and where the examples come from."""
     network = card["architecture"]
     facts = {
@@ -136,7 +137,7 @@ def _facts(rows: Any) -> str:
     return f"<table>{cells}</table>"
 
 
-def _accuracies(card: dict[str, Any]) -> str:
+def _accuracies(card: Card) -> str:
     plain, tta = card["test_accuracy"], card["test_accuracy_tta"]
     if plain is None:
         return "<h2>Accuracy</h2><p>It has not been measured.</p>"
@@ -144,7 +145,7 @@ def _accuracies(card: dict[str, Any]) -> str:
     return f"<h2>Accuracy on the test set of {escape(card['dataset'])}</h2>{_facts(rows.items())}"
 
 
-def _familiarity(card: dict[str, Any]) -> str:
+def _familiarity(card: Card) -> str:
     title = "<h2>Pictures unlike the training data</h2>"
     if "familiarity" not in card:
         return f"{title}<p>No threshold was measured for these weights, so the app warns of no picture.</p>"

@@ -2,12 +2,13 @@
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s12lib.commands import WEIGHTS
 
 if TYPE_CHECKING:
     from s12lib.data.splits import Split
+    from s12lib.schemas import Card
 
 ABOUT = "turn weights into one verified ONNX file, or into a Hugging Face Space"
 EXAMPLE = "s12 export --format onnx --out page.onnx"
@@ -66,7 +67,7 @@ def space(options: Namespace) -> None:
     print(f"Try it with `python {options.space / 'app.py'}`, then push it to a Space of your own, with Git LFS.")
 
 
-def test_split_of(card: dict[str, Any]) -> "Split | None":
+def test_split_of(card: "Card") -> "Split | None":
     """The test split of the dataset that a card names, or None, with a word about it, where it is not available."""
     from s12lib.data.location import DataError
     from s12lib.datamodule import dataset_of

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from s12lib.errors import CourseError
+from s12lib.schemas import Card
 from s12lib.weights.pretrained import load_weights, read_card, weights_path
 
 PACKAGE = Path(__file__).parent.parent
@@ -116,7 +117,7 @@ def read_pins() -> dict[str, list[str]]:
     return pins
 
 
-def readme(card: dict[str, Any], name: str, parameters: int, pins: dict[str, list[str]]) -> str:
+def readme(card: Card, name: str, parameters: int, pins: dict[str, list[str]]) -> str:
     """The Space's settings, and a page about it with the accuracies that its weights' card states."""
     title = "What does a small network see?"
     settings = {

@@ -1,14 +1,14 @@
 """What each lever of a recipe is worth: the table of ablations, made from the JSON files in ``results/ablations``."""
 
-import json
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from s12lib.results.records import ResultsError, complete
+from s12lib.schemas import Ablation, read_json
 
 FOLDER = Path("results/ablations")
 LEVERS: dict[str, tuple[str, Any]] = {
@@ -47,19 +47,10 @@ def field_of(config: dict[str, Any], field: str) -> Any:
     return config[section][name]
 
 
-def read_ablation(path: Path) -> dict[str, Any]:
-    """One run of an ablation. Raises ResultsError when the file is none."""
-    try:
-        run = json.loads(path.read_text("utf-8"))
-        for key in ("recipe", "dataset", "epochs", "fields", "hardware", "precision", "without", "seed", "config"):
-            run[key]
-        run["config"] = complete(run["config"])
-        for images in ("train", "validation"):
-            run["images"][images] + 0
-        for score in ("accuracy", "accuracy_tta"):
-            run["validation"][score] + 0.0
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{path} cannot be read as a lever's run ({error}).") from error
+def read_ablation(path: Path) -> Ablation:
+    """One run of an ablation. Raises ResultsError, with the file's name, when it is none."""
+    run = read_json(path, Ablation, ResultsError)
+    run["config"] = complete(run["config"])
     return run
 
 
@@ -68,7 +59,7 @@ def table(folder: Path = FOLDER) -> str:
 
     Raises ResultsError when a file cannot be read.
     """
-    groups: dict[tuple, dict[str, dict[int, dict]]] = defaultdict(lambda: defaultdict(dict))
+    groups: dict[tuple, dict[str, dict[int, Ablation]]] = defaultdict(lambda: defaultdict(dict))
     lengths: dict[tuple, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(folder.glob("*.json")):
         run = read_ablation(path)
@@ -97,7 +88,7 @@ def table(folder: Path = FOLDER) -> str:
     return "\n\n".join(parts)
 
 
-def caption(kind: tuple, epochs: int, base: dict[int, dict]) -> str:
+def caption(kind: tuple, epochs: int, base: dict[int, Ablation]) -> str:
     """What the runs of a table have in common, and how far the recipe's own runs differ."""
     recipe, dataset, seen, judges, fields, machine = kind
     return (
@@ -119,9 +110,10 @@ def slope_of(lengths: dict[int, list[float]]) -> float | None:
     return gain / math.log(many / few) if gain > 0 else None
 
 
-def scores(runs: dict[int, dict], seeds: Sequence[int], key: str = "accuracy") -> list[float]:
+def scores(runs: dict[int, Ablation], seeds: Sequence[int], key: str = "accuracy") -> list[float]:
     """The validation accuracies of these seeds' runs, in percent."""
-    return [100 * runs[seed]["validation"][key] for seed in seeds]
+    found: list[Mapping[str, Any]] = [runs[seed]["validation"] for seed in seeds]
+    return [100 * one[key] for one in found]
 
 
 def with_error(values: Sequence[float]) -> str:
@@ -130,7 +122,7 @@ def with_error(values: Sequence[float]) -> str:
     return f"{round(statistics.mean(values), 2) + 0.0:+.2f}{error}"  # and not -0.00
 
 
-def row(off: str, base: dict[int, dict], without: dict[int, dict], slope: float | None) -> dict[str, str]:
+def row(off: str, base: dict[int, Ablation], without: dict[int, Ablation], slope: float | None) -> dict[str, str]:
     """One lever, by column: means over the seeds that both sides have, and what it is worth in points, with standard
     errors of the paired differences, and in epochs and seconds; a cell that nothing is known for is empty.
     """
@@ -155,7 +147,7 @@ def row(off: str, base: dict[int, dict], without: dict[int, dict], slope: float 
 
 
 def in_epochs_and_seconds(
-    base: dict[int, dict], without: dict[int, dict], seeds: Sequence[int], slope: float | None
+    base: dict[int, Ablation], without: dict[int, Ablation], seeds: Sequence[int], slope: float | None
 ) -> tuple[str, str]:
     """How many more epochs the recipe needs without the lever to come as far, and how many more seconds that takes.
 

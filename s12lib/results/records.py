@@ -1,15 +1,18 @@
 """The table of measured runs: one JSON file a run in ``results/``, from which the book's and README's tables come."""
 
 import json
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from s12lib.errors import CourseError
+from s12lib.errors import CourseError, reason
 from s12lib.files import atomic_write
+from s12lib.schemas import Result, RunMetadata, check, read_json
 
 ALL_TRAINING_IMAGES = {"CIFAR-10": 50_000, "CIFAR-100": 50_000}
 TRUNCATING_FIELDS = {"fast_dev_run", "limit_train_batches", "max_steps", "max_time", "overfit_batches"}
+FOLDER = Path("results")
 
 ADDED_LATER: dict[str, dict[str, Any]] = {
     "model": {
@@ -38,7 +41,25 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
     return config | {"model": model, "data": data}
 
 
-def record(run: dict[str, Any], metrics: dict[str, float], weights: str, folder: Path = Path("results")) -> Path:
+def make_ready(run: RunMetadata, weights: str, folder: Path = FOLDER) -> None:
+    """See to it that a look can be written down, before anybody looks.
+
+    Raises ResultsError when ``folder`` cannot be written to or what is on record of these weights cannot be read.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(100_000))
+            file.flush()
+    except OSError as error:
+        raise ResultsError(
+            f"Nothing was measured, since no look at the test set could be recorded in {folder}: {reason(error)}."
+        ) from error
+    if (path := path_of(run, weights, folder)).exists():
+        read(path)
+
+
+def record(run: RunMetadata, metrics: dict[str, Any], weights: str, folder: Path = FOLDER) -> Path:
     """Write down a look at the test set: a new file for new weights, another date in the file of known ones.
 
     ``run`` is what the checkpoint says of itself, ``metrics`` hold accuracies as shares of 1, ``weights`` is a hash.
@@ -46,15 +67,24 @@ def record(run: dict[str, Any], metrics: dict[str, float], weights: str, folder:
     path = path_of(run, weights, folder)
     looks = read(path)["looks"] if path.exists() else []
     looks.append(datetime.now(UTC).isoformat(timespec="seconds"))
-    result = run | metrics | {"weights_sha256": weights, "looks": looks}
-    atomic_write(path, (json.dumps(result, indent=2, sort_keys=True) + "\n").encode())
+    write(path, {**run, **metrics, "weights_sha256": weights, "looks": looks})
     return path
 
 
-def note_look(run: dict[str, Any], metrics: dict[str, float], weights: str, folder: Path = Path("results")) -> Path:
+def add_to(path: Path, metrics: dict[str, Any]) -> None:
+    """Add to a look that is on record what was measured after it."""
+    write(path, {**read(path), **metrics})
+
+
+def write(path: Path, result: dict[str, Any]) -> None:
+    check(result, Result, path, ResultsError)
+    atomic_write(path, (json.dumps(result, indent=2, sort_keys=True) + "\n").encode())
+
+
+def note_look(run: RunMetadata, metrics: dict[str, Any], weights: str, folder: Path = FOLDER) -> Path:
     """Write down a look at the test set at weights in another form, such as packed: a known run keeps its metrics."""
     path = path_of(run, weights, folder)
-    known: dict[str, Any] = read(path) if path.exists() else {"train_accuracy": None} | metrics
+    known: dict[str, Any] = {**read(path)} if path.exists() else {"train_accuracy": None} | metrics
     return record(run, {key: known[key] for key in known.keys() - run.keys() - {"looks"}}, weights, folder)
 
 
@@ -66,31 +96,19 @@ def accuracies(dataset: str, metrics: dict[str, float]) -> str:
     return said if crops is None else f"{said}, with multi-crop TTA {crops:.2%}"
 
 
-def path_of(run: dict[str, Any], weights: str, folder: Path) -> Path:
+def path_of(run: RunMetadata, weights: str, folder: Path) -> Path:
     """Where a run's result lies."""
     return folder / f"{run['recipe']}-seed{run['seed']}-{weights[:8]}.json"
 
 
-def read(path: Path) -> dict[str, Any]:
-    """One result. Raises ResultsError when the file is no JSON or a field that the table needs is missing."""
-    needed = (
-        "recipe", "recipe_hash", "seed", "dataset", "config", "train_images", "epochs_trained", "train_accuracy",
-        "test_accuracy", "test_accuracy_tta", "looks",
-    )  # fmt: skip
-    try:
-        result = json.loads(path.read_text("utf-8"))
-        missing = [key for key in needed if key not in result]
-        missing += ["config.max_epochs"] if "max_epochs" not in result.get("config", {}) else []
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ResultsError(f"{path} cannot be read as a result ({error}).") from error
-    if missing:
-        raise ResultsError(f"{path} lacks {', '.join(missing)}.")
-    return result
+def read(path: Path) -> Result:
+    """One result. Raises ResultsError, with the file's name, when it is none."""
+    return read_json(path, Result, ResultsError)
 
 
-def is_measured(result: dict[str, Any]) -> bool:
+def is_measured(result: Result) -> bool:
     """Whether a run counts: all of the dataset's training images, every epoch of its recipe, and nothing cut short."""
     everything = ALL_TRAINING_IMAGES.get(result["dataset"], result["train_images"])
-    whole = result["train_images"] == everything and result["epochs_trained"] == result["config"]["max_epochs"]
+    whole = result["train_images"] == everything and result["epochs"] == result["config"]["max_epochs"]
     cut_short = TRUNCATING_FIELDS & set(result["config"].get("trainer", ()))
     return whole and not cut_short and result["train_accuracy"] is not None

@@ -2,6 +2,7 @@
 
 import statistics
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ REFERENCE_ROWS = (
     "| Page, his last network, with CELU and ghost BatchNorm | CIFAR-10 | 10 | 400 | | 94.1 | | | "
     "[bag of tricks](https://github.com/davidcpage/cifar10-fast/blob/master/bag_of_tricks.ipynb) |",
 )
+MARKUP = frozenset("\\`*_[]<>{}|&$~")
 HEADER = (
     "| recipe | dataset | epochs | n | test accuracy, % | with flip TTA, % | with multi-crop TTA, % "
     "| train accuracy, % | source |",
@@ -40,13 +42,23 @@ SPEED_HEADER = (
 )
 
 
+def escaped(name: str) -> str:
+    """A name that somebody chose, as text in a cell of a Markdown table: no character of it is markup."""
+    return "".join(f"&#{ord(letter)};" if letter in MARKUP else letter for letter in " ".join(name.split()))
+
+
+def code(text: str) -> str:
+    """A text in the type of code in a cell of a Markdown table."""
+    return f"<code>{escaped(text)}</code>" if {"`", "|"} & set(text) else f"`{text}`"
+
+
 def spread(values: list[float]) -> str:
     """Mean ± sample standard deviation of shares of 1, in percent; a single value stands alone."""
     mean = f"{100 * statistics.mean(values):.2f}"
     return f"{mean} ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
-def column(runs: list[dict[str, Any]], key: str) -> str:
+def column(runs: Sequence[Mapping[str, Any]], key: str) -> str:
     """The spread of one accuracy over runs; of those that have it, with their number where some lack it."""
     values = [run[key] for run in runs if run.get(key) is not None]
     if not values:
@@ -66,8 +78,8 @@ def table(folder: Path = Path("results")) -> str:
         scores = (column(runs, f"test_accuracy{views}") for views in ("", "_tta", "_multicrop"))
         train = column(runs, "train_accuracy")
         epochs = runs[0]["config"]["max_epochs"]
-        source = f"`results/{recipe}-*.json`"
-        cells = f"**{recipe}** {recipe_hash}", dataset, epochs, len(runs), *scores, train, source
+        name, source = f"**{escaped(recipe)}** {escaped(recipe_hash)}", code(f"results/{recipe}-*.json")
+        cells = name, escaped(dataset), epochs, len(runs), *scores, train, source
         lines.append(f"| {' | '.join(map(str, cells))} |")
     looks = sum(len(result["looks"]) for result in results)
     return "\n".join(lines) + (
@@ -90,26 +102,28 @@ def speed(folder: Path = Path("results")) -> str:
 
     Only training counts: no set-up, no validation, no test.
     """
-    groups = defaultdict(list)
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for result in filter(is_measured, map(read, sorted(folder.glob("*.json")))):
         if result.get("train_seconds"):
             key = result["recipe"], result["recipe_hash"], result.get("hardware", ""), result.get("precision", "")
-            groups[key].append(result)
+            groups[key].append({**result})
     lines = [*SPEED_HEADER, *PUBLISHED_TIMES]
     for (recipe, recipe_hash, machine, precision), runs in sorted(groups.items()):
         seconds = statistics.mean(run["train_seconds"] for run in runs)
         epochs = runs[0]["config"]["max_epochs"]
         images = epochs * runs[0]["train_images"] / seconds
         cells = (
-            f"**{recipe}** {recipe_hash}",
-            machine,
-            precision,
+            f"**{escaped(recipe)}** {escaped(recipe_hash)}",
+            escaped(machine),
+            escaped(precision),
             len(runs),
             f"{seconds / epochs:.3g}",
             f"{images:,.0f}",
         )
-        score = f"{column(runs, 'test_accuracy_tta')} ({runs[0]['dataset']})"
-        lines.append(f"| {' | '.join(map(str, (*cells, duration(seconds), score)))} | `results/{recipe}-*.json` |")
+        score = f"{column(runs, 'test_accuracy_tta')} ({escaped(runs[0]['dataset'])})"
+        lines.append(
+            f"| {' | '.join(map(str, (*cells, duration(seconds), score)))} | {code(f'results/{recipe}-*.json')} |"
+        )
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from s12lib.files import atomic_write
 from s12lib.results.ablations import AS_IT_IS, FOLDER, LEVERS, field_of, read_ablation
 from s12lib.results.records import ResultsError, complete
 from s12lib.training.callbacks import RunRecord
-from s12lib.training.recipe import RecipeCLI, expect_warnings
+from s12lib.training.recipe import run as train_recipe
 
 
 def ablate(
@@ -74,7 +74,6 @@ def train(
         return out
     digest = hashlib.sha256(json.dumps([wanted, held_out], sort_keys=True).encode()).hexdigest()[:8]
     run_dir = Path(f"runs/ablations/{recipe.stem}-{without}-seed{seed}-{digest}")
-    expect_warnings()
     arguments = {
         "config": recipe, "run_dir": run_dir, "ckpt_path": "last", "seed_everything": seed,
         "trainer.max_epochs": epochs, "trainer.check_val_every_n_epoch": epochs, "data.validation_size": held_out,
@@ -84,7 +83,7 @@ def train(
         field, value = LEVERS[without]
         lever = [f"--{field}={str(value).lower() if isinstance(value, bool) else value}"]
     settings = [f"--{key}={value}" for key, value in arguments.items()]
-    cli: Any = RecipeCLI(["fit", *settings, *fields, *lever])  # the lever comes last: what is said last counts
+    cli: Any = train_recipe(["fit", *settings, *fields, *lever])  # the lever comes last: what is said last counts
     metrics = cli.trainer.callback_metrics
     if "validation_accuracy" not in metrics:
         raise ResultsError(f"{run_dir} had ended before: delete it to train this run anew.")
@@ -93,7 +92,7 @@ def train(
     sizes = {name: len(split.labels) for name, split in cli.datamodule.splits.items()}
     judged = min(sizes["validation"], cli.trainer.num_val_batches[0] * cli.datamodule.eval_batch_size)
     images = {"train": sizes["train"], "validation": judged}
-    run = cli.facts() | wanted | {"validation": scores, "images": images, "train_seconds": round(seconds, 1)}
+    run = cli.run_metadata() | wanted | {"validation": scores, "images": images, "train_seconds": round(seconds, 1)}
     atomic_write(out, (json.dumps(run, indent=2, sort_keys=True) + "\n").encode())
     return out
 
@@ -111,7 +110,7 @@ def first_free_or_same(path: Path, wanted: dict[str, object], held_out: int) -> 
     for name in names():
         if not name.exists():
             return name
-        run = read_ablation(name)
+        run: dict[str, Any] = {**read_ablation(name)}
         if {key: run[key] for key in wanted} == wanted and run["config"]["data"].get("validation_size") == held_out:
             return name
     raise AssertionError("names do not run out")

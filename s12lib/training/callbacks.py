@@ -1,6 +1,5 @@
-"""What watches a run and writes it down: progress bar, CSV log, safe checkpoints, the stop at a broken loss."""
+"""What watches a run and writes down how it went: its times and attempts, and the stop at a broken loss."""
 
-import csv
 import math
 import time
 from pathlib import Path
@@ -9,19 +8,21 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
-from pytorch_lightning.callbacks import Callback, ProgressBar
-from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
-from pytorch_lightning.utilities import rank_zero_only
-from tqdm import tqdm
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from s12lib.data.splits import fingerprint
 from s12lib.errors import CourseError
-from s12lib.files import atomic_path
+from s12lib.files import atomic_path, shown
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint
+from s12lib.training.csv_log import CSVLog
 
 
 class TrainingDiverged(CourseError):
     """The loss or the weights are no longer finite; the message says where and what is kept."""
+
+
+PER_ATTEMPT_FIELDS = ("hardware", "precision", "versions", "commit")
+"""In what the attempts of one run may differ: it may go on elsewhere, or after an update."""
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -38,76 +39,58 @@ class SafeCheckpointIO(TorchCheckpointIO):
         return read_checkpoint(path)
 
 
-class CSVLog(Logger):
-    """``metrics.csv``, a row a step that logged something; a resumed run goes on after the last row it still has."""
-
-    def __init__(self, run_dir: Path) -> None:
-        super().__init__()
-        self.path = run_dir / "metrics.csv"
-        self.rows: dict[int, dict[str, Any]] = {}
-
-    name = property(lambda self: "")
-    version = property(lambda self: "")
+class RunCheckpoint(ModelCheckpoint):
+    """Lightning's ModelCheckpoint, whose best score travels with the run's folder."""
 
     @property
-    @rank_zero_experiment
-    def experiment(self) -> "CSVLog":
-        return self
+    def state_key(self) -> str:
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
-    def resume_at(self, step: int) -> None:
-        """Keep the rows of an earlier attempt that lie before ``step``."""
-        if step and self.path.exists():
-            with open(self.path, newline="") as file:
-                self.rows = {int(row["step"]): row for row in csv.DictReader(file) if int(row["step"]) < step}
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what an earlier attempt knew, wherever the folder lay then; a best file that is gone is no best."""
+        here = Path(str(self.dirpath))
 
-    @rank_zero_only
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        pass
+        def moved(path: str) -> str:
+            return str(here / Path(path).name) if path else path
 
-    @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        row = self.rows.setdefault(step or 0, {"step": step or 0})
-        row.update(metrics)
-
-    @rank_zero_only
-    def save(self) -> None:
-        if not self.rows:  # Lightning saves before a resume has read the rows of the attempt before
+        if state_dict["best_model_path"] and not Path(moved(state_dict["best_model_path"])).exists():
             return
-        columns = dict.fromkeys(key for row in self.rows.values() for key in row)
-        with atomic_path(self.path) as partial, open(partial, "w", newline="") as file:
-            writer = csv.DictWriter(file, list(columns), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows[step] for step in sorted(self.rows))
-
-
-OF_AN_ATTEMPT = ("hardware", "precision", "versions", "commit")
-"""Facts in which the attempts of one run may differ: it may go on elsewhere, or after an update."""
+        paths = {key: moved(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        best = {moved(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state_dict | paths | {"best_k_models": best, "dirpath": self.dirpath})
 
 
 class RunRecord(Callback):
-    """Counts a run's seconds and images over all its attempts, and puts them with ``facts`` into every checkpoint.
+    """Counts a run's seconds and images over all its attempts, and puts them with ``metadata`` into every checkpoint.
 
-    ``facts`` are the last attempt's; where an earlier one ran on another machine or code, ``earlier_attempts`` says so.
-    The state of torch's random generator goes along: the course's own network draws nothing from it while it trains.
+    ``metadata`` are the last attempt's; where an earlier one ran on another machine or code, ``earlier_attempts`` says
+    so. The rows of the log go along, and the state of torch's random generator: the course's own network draws nothing
+    from it while it trains.
     """
 
-    def __init__(self, facts: dict[str, Any], log: CSVLog) -> None:
-        self.facts, self.csv = facts, log
+    def __init__(self, log: CSVLog, metadata: dict[str, Any] | None = None) -> None:
+        self.csv, self.metadata = log, metadata or {}
         self.seconds, self.images, self.start, self.paused = 0.0, 0, 0.0, 0.0
         self.random_state: torch.Tensor | None = None  # of a resumed run's last checkpoint, for a network with dropout
-        self.attempt = {key: facts[key] for key in OF_AN_ATTEMPT if key in facts}
+        self.has_rows = False  # whether that checkpoint carries the log
+        self.ended: dict[str, Any] | None = None  # the epoch that has ended and is not yet in the log
         self.earlier: list[dict[str, Any]] = []
 
+    @property
+    def attempt(self) -> dict[str, Any]:
+        return {key: self.metadata[key] for key in PER_ATTEMPT_FIELDS if key in self.metadata}
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.csv.resume_at(trainer.global_step)
+        if not self.has_rows:
+            self.csv.go_on_from_file(trainer.global_step)
         if self.random_state is not None:
             torch.set_rng_state(self.random_state)
         images = trainer.datamodule.splits["train"]  # type: ignore[attr-defined]
-        self.facts |= {"train_images": len(images.labels), "train_fingerprint": fingerprint(images)}
-        self.facts["classes"] = list(trainer.datamodule.classes)  # type: ignore[attr-defined]
+        self.metadata |= {"train_images": len(images.labels), "train_fingerprint": fingerprint(images)}
+        self.metadata["classes"] = list(trainer.datamodule.classes)  # type: ignore[attr-defined]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.start = time.monotonic()
+        self.start, self.ended = time.monotonic(), None
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.paused = time.monotonic()
@@ -121,6 +104,10 @@ class RunRecord(Callback):
         seconds = time.monotonic() - self.start
         self.seconds, self.images = self.seconds + seconds, self.images + images
         pl_module.log_dict({"images_per_second": images / seconds, "seconds": self.seconds})
+        self.ended = {"step": trainer.global_step - 1, "epoch": trainer.current_epoch}
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.csv.save()  # also for a run that was killed after its last checkpoint and had nothing left to train
 
     def state_dict(self) -> dict[str, Any]:
         attempts = [*self.earlier, self.attempt]
@@ -131,14 +118,35 @@ class RunRecord(Callback):
         self.seconds, self.images = state_dict["seconds"], state_dict["images"]
         self.random_state = state_dict.get("random_state")
         self.earlier = [attempt for attempt in state_dict.get("attempts", []) if attempt != self.attempt]
+        if "log" in state_dict:
+            self.csv.go_on(state_dict["log"])
+            self.has_rows = True
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         speed = round(self.images / self.seconds, 1) if self.seconds else None
-        finished = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-        times = {"epochs_trained": finished, "train_seconds": round(self.seconds, 1), "images_per_second": speed}
-        checkpoint["run"] = self.facts | times | ({"earlier_attempts": self.earlier} if self.earlier else {})
+        times = {"epochs": epochs_trained(trainer), "train_seconds": round(self.seconds, 1), "images_per_second": speed}
+        checkpoint["run"] = self.metadata | times | ({"earlier_attempts": self.earlier} if self.earlier else {})
+        if "callbacks" in checkpoint:
+            checkpoint["callbacks"][self.state_key]["log"] = self.csv.text(self.unlogged(trainer))
+
+    def unlogged(self, trainer: pl.Trainer) -> dict[str, Any] | None:
+        """The row of an epoch that has ended: Lightning logs it only after the checkpoints, where a kill would lose it.
+
+        A validation logs its row by itself, before them.
+        """
+        if self.ended is None:
+            return None
+        metrics = {key: float(value) for key, value in trainer.logged_metrics.items()}
+        return self.ended | {key: value for key, value in metrics.items() if not key.startswith("validation_")}
+
+
+def epochs_trained(trainer: pl.Trainer) -> float:
+    """How many epochs a run has trained: a whole number, or with its part of an epoch where it stopped within one."""
+    batches = trainer.fit_loop.epoch_loop.batch_progress.total.ready
+    whole, part = divmod(batches, int(trainer.num_training_batches))
+    return round(whole + part / int(trainer.num_training_batches), 4) if part else whole
 
 
 class StopWhenDiverged(Callback):
@@ -147,8 +155,8 @@ class StopWhenDiverged(Callback):
     The losses are looked at every twenty steps and at an epoch's end, since to look is to wait for the GPU.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        self.run_dir = run_dir
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.losses: list[tuple[int, torch.Tensor]] = []  # each with its step, not yet looked at
 
     def _check(self, trainer: pl.Trainer) -> None:
@@ -161,9 +169,9 @@ class StopWhenDiverged(Callback):
                 self._stop(trainer, f"the loss was {loss} at step {step}")
 
     def _stop(self, trainer: pl.Trainer, fault: str) -> None:
-        last = self.run_dir / "last.ckpt"
+        last = self.folder / "last.ckpt"
         of_this_run = last.exists() and trainer.current_epoch > 0
-        kept = f"the last good checkpoint is {last}" if of_this_run else "no epoch was completed before"
+        kept = f"the last good checkpoint is {shown(last)}" if of_this_run else "no epoch was completed before"
         raise TrainingDiverged(f"Training stopped: {fault}; {kept}.")
 
     def on_train_batch_end(
@@ -177,45 +185,3 @@ class StopWhenDiverged(Callback):
         self._check(trainer)
         if not all(torch.isfinite(p).all() for p in pl_module.parameters()):
             self._stop(trainer, f"the weights were no longer finite after step {trainer.global_step}")
-
-
-class RunBar(ProgressBar):
-    """One bar for the whole run: loss, accuracy, images/s and the time left."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bar: tqdm | None = None
-        self.enabled = True
-
-    def disable(self) -> None:
-        self.enabled = False
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        loader: Any = trainer.train_dataloader
-        sampler = loader.sampler
-        self.batch = sampler.batch_size * sampler.world_size
-        step = self.batch * trainer.accumulate_grad_batches
-        total, done = int(trainer.estimated_stepping_batches) * step, trainer.global_step * step
-        self.bar = tqdm(
-            total=total, initial=done, unit=" images", unit_scale=True, disable=not self.enabled, mininterval=1
-        )
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        assert self.bar is not None
-        if self.bar.update(self.batch):
-            seen = pl_module.train_accuracy  # not compute(), which would wait for other devices: they draw no bar
-            accuracy = (seen.tp.sum() / (seen.tp + seen.fn).sum()).item()
-            self.bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
-            self.bar.set_postfix(loss=f"{outputs['loss'].item():.3f}", accuracy=f"{accuracy:.1%}")
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.enabled and "validation_accuracy" in trainer.callback_metrics:
-            accuracy = trainer.callback_metrics["validation_accuracy"]
-            tqdm.write(f"epoch {trainer.current_epoch + 1}: validation accuracy {accuracy:.2%}")
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self.on_train_end(trainer, pl_module)  # so that what is said of the fault begins on a line of its own

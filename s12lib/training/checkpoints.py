@@ -1,56 +1,100 @@
-"""Reading a Lightning checkpoint without running any code in it, and without loading Lightning."""
+"""Lightning checkpoints: read without running any code in them, and written whole. Loads no Lightning."""
 
 import hashlib
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from s12lib.errors import CourseError
+from s12lib.errors import CourseError, reason
+from s12lib.files import require_regular
+from s12lib.schemas import RunMetadata, check
+
+MOST_BYTES = 20_000_000_000
+TO_GO_ON = ("optimizer_states", "lr_schedulers", "callbacks", "loops")
+"""What a checkpoint must hold beside weights for its run to go on."""
 
 
 class CheckpointError(CourseError):
     """A checkpoint that cannot be used; the message is written for people."""
 
 
-RUN = {"recipe": str, "recipe_hash": str, "seed": int, "dataset": str, "train_images": int, "train_fingerprint": str,
-       "epochs_trained": int, "config": dict}  # fmt: skip
-"""What `s12 fit` says of a run in its checkpoint, as far as results and cards need it."""
-
-
-def run_of(checkpoint: dict[str, Any], path: Path | str) -> dict[str, Any]:
+def run_of(checkpoint: dict[str, Any], path: Path | str) -> RunMetadata:
     """What a checkpoint says of the run that wrote it. Raises CheckpointError when that is no run of `s12 fit`."""
-    run = checkpoint.get("run")
-    if not isinstance(run, dict) or any(not isinstance(run.get(field), kind) for field, kind in RUN.items()):
+    if "run" not in checkpoint:
         raise CheckpointError(f"{path} does not come from `s12 fit`: it does not say how it was trained.")
-    if Path(run["recipe"]).name != run["recipe"]:
-        raise CheckpointError(f"{path} names no recipe but a path ({run['recipe']}); it is refused.")
-    return run
+    return check(checkpoint["run"], RunMetadata, path, CheckpointError)
+
+
+def run_to_go_on(checkpoint: dict[str, Any], path: Path | str) -> RunMetadata | None:
+    """The run that a checkpoint can be gone on with; None for one that Lightning wrote without `s12 fit`.
+
+    Raises CheckpointError for one that holds the weights alone, or was written within an epoch: its other batches
+    would never be seen.
+    """
+    if missing := [part for part in TO_GO_ON if part not in checkpoint]:
+        raise CheckpointError(f"{path} cannot be gone on with: it holds weights, but no {' and no '.join(missing)}.")
+    try:
+        batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        within_an_epoch = batches["current"]["ready"] > 0 and not batches["is_last_batch"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be gone on with: it does not say how far its run came.") from error
+    if within_an_epoch:
+        raise CheckpointError(
+            f"{path} was written in the middle of an epoch, and the epoch's other images would never be seen: go on "
+            "from one that was written at the end of an epoch, as last.ckpt is."
+        )
+    return run_of(checkpoint, path) if "run" in checkpoint else None
+
+
+def check_bytes(path: Path) -> None:
+    """Hold every part of a checkpoint against the checksum that was written with it, which torch does not do.
+
+    Raises CheckpointError for a flipped bit, and for a compressed part, which torch never writes and which could be
+    of any size. The format of before torch 1.6 is no zip file and has no checksums.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        packed = [part.filename for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
+        if damaged := packed[0] if packed else archive.testzip():
+            raise CheckpointError(f"{path} is damaged: its part {damaged} is not as it was written; it is refused.")
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
     """Read a Lightning checkpoint onto the CPU; nothing in it is executed. Raises CheckpointError."""
     try:
+        require_regular(Path(path), MOST_BYTES)
+        check_bytes(Path(path))
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: {reason(error)}.") from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} is damaged or holds more than weights and plain values; it is refused."
         ) from error
     except Exception as error:  # damaged bytes make the unpickler raise almost anything
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint: it is missing, truncated or another kind of file."
+            f"{path} cannot be read as a checkpoint: it is truncated, damaged or another kind of file."
         ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path} holds no state_dict, so it is no Lightning checkpoint.")
+    parts = {"state_dict": dict, "hyper_parameters": dict}
+    if any(not isinstance(checkpoint.get(part, {}), kind) for part, kind in parts.items()):
+        raise CheckpointError(f"{path} is no Lightning checkpoint: its {' or '.join(parts)} is no dictionary.")
     return checkpoint
 
 
 def weights_sha256(state_dict: dict[str, torch.Tensor]) -> str:
-    """SHA-256 of a network's weights, the same for a checkpoint and for the network trained on."""
+    """SHA-256 of a network's weights of any type, the same for a checkpoint and for the network trained on."""
     digest = hashlib.sha256()
     for key in sorted(state_dict):
-        digest.update(key.encode() + state_dict[key].detach().cpu().contiguous().numpy().tobytes())
+        flat = state_dict[key].detach().cpu().contiguous().reshape(-1)
+        digest.update(key.encode() + flat.view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
     return digest.hexdigest()
 
 

@@ -6,13 +6,14 @@ checkpoint. Every test is a look at the test set, and is recorded as such.
 
 import gc
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from s12lib.results import records
+from s12lib.schemas import Result
 from s12lib.training import hardware, provenance
-from s12lib.training.recipe import RecipeCLI, expect_warnings
+from s12lib.training.recipe import RecipeCLI, expect_warnings, run
 
 KEYS = {
     "test accuracy": "test_accuracy",
@@ -41,11 +42,11 @@ def arguments(config: Path, seed: int, fields: Sequence[str]) -> list[str]:
     return [f"--config={config}", "--ckpt_path=last", f"--seed_everything={seed}", *fields]
 
 
-def result_of(recipe: str, recipe_hash: str, seed: int, folder: Path = Path("results")) -> dict[str, Any] | None:
+def result_of(recipe: str, recipe_hash: str, seed: int, folder: Path = Path("results")) -> Result | None:
     """The result of a whole run of a recipe on a seed, or None; of several, the one tested first."""
     found = [records.read(path) for path in sorted(folder.glob(f"{recipe}-seed{seed}-*.json"))]
-    ours = [run for run in found if run["recipe_hash"] == recipe_hash and records.is_measured(run)]
-    return min(ours, key=lambda run: run["looks"][0], default=None)
+    ours = [one for one in found if one["recipe_hash"] == recipe_hash and records.is_measured(one)]
+    return min(ours, key=lambda one: one["looks"][0], default=None)
 
 
 def resolve(config: Path, fields: Sequence[str] = ()) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def resolve(config: Path, fields: Sequence[str] = ()) -> dict[str, Any]:
     return recipe
 
 
-def measure(config: Path, seeds: Sequence[int], fields: Sequence[str] = ()) -> list[dict[str, Any]]:
+def measure(config: Path, seeds: Sequence[int], fields: Sequence[str] = ()) -> list[Result]:
     """Train and test what is missing, seed by seed; returns the seeds' results. ``fields`` are more of `s12 fit`'s.
 
     Raises what :func:`resolve`, ``s12 fit`` and ``s12 test`` raise.
@@ -75,7 +76,7 @@ def measure(config: Path, seeds: Sequence[int], fields: Sequence[str] = ()) -> l
         result = result_of(config.stem, recipe_hash, seed)
         if result is None:
             for subcommand in ("fit", "test"):
-                RecipeCLI([subcommand, *arguments(config, seed, fields)])
+                run([subcommand, *arguments(config, seed, fields)])
                 gc.collect()  # a trainer and its model hold each other: free their memory now
             result = result_of(config.stem, recipe_hash, seed)
             assert result is not None, "the test of a whole run leaves its result"
@@ -83,7 +84,7 @@ def measure(config: Path, seeds: Sequence[int], fields: Sequence[str] = ()) -> l
     return results
 
 
-def summary(results: Sequence[dict[str, Any]]) -> str:
+def summary(results: Sequence[Mapping[str, Any]]) -> str:
     """n, mean, standard error of the mean, standard deviation and range of what was measured, in percent."""
     first = results[0]
     lines = [

@@ -3,10 +3,15 @@
 import hashlib
 import json
 import platform
+import re
 import subprocess
+from collections.abc import Mapping
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from s12lib.results.records import ADDED_LATER, complete
 
@@ -17,6 +22,55 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 """Fields of the Trainer that change what is trained: what differs from these is part of a recipe."""
 NOT_PART_OF_A_RECIPE = ("seed", "data_dir", "eval_batch_size")
+
+
+def canonical(field: str, value: Any) -> Any:
+    """A setting of the Trainer by its meaning: "1", 1 and [0] devices are one device, 1.0 of the batches are all."""
+    usual = TRAINER_DEFAULTS[field]
+    if field == "max_time" and value is not None:
+        return str(duration(value))
+    if isinstance(value, str):
+        value = yaml.safe_load(value)
+        if isinstance(value, str) and field == "devices":  # "0," and "0,1" are the numbers of GPUs
+            value = [part for part in value.split(",") if part.strip()]
+    if field == "devices" and isinstance(value, list):
+        value = len(value)
+    if field == "gradient_clip_val" and value is not None:
+        value = float(value)
+    means_usual = {"limit_train_batches": 1.0, "gradient_clip_val": 0.0, "max_steps": None}
+    same = field in means_usual and type(value) is type(means_usual[field]) and value == means_usual[field]
+    return usual if same or value == usual else value
+
+
+def duration(value: Any) -> timedelta:
+    """A span of time as the Trainer takes it: "DD:HH:MM:SS", a dictionary of timedelta's arguments, or a timedelta."""
+    if isinstance(value, str) and re.fullmatch(r"\d+(:\d+){3}", value):
+        value = dict(zip(("days", "hours", "minutes", "seconds"), map(int, value.split(":")), strict=True))
+    return timedelta(**value) if isinstance(value, dict) else value
+
+
+def unusual(trainer: Mapping[str, Any]) -> dict[str, str]:
+    """The settings of the Trainer that change what is trained, by their meaning, without those that are as usual."""
+    meant = {field: canonical(field, trainer[field]) for field in TRAINER_DEFAULTS if field in trainer}
+    return {field: str(value) for field, value in meant.items() if value != TRAINER_DEFAULTS[field]}
+
+
+def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The fields in which two resolved recipes differ in meaning, as a command names them, with both values."""
+    before, after = flat(begun), flat(now)
+    return {
+        name: (before.get(name), after.get(name))
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    }
+
+
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved recipe, a field a key: ``{"model.lr": 1.0, "trainer.max_epochs": 11, …}``."""
+    trainer = TRAINER_DEFAULTS | unusual(config.get("trainer", {})) | {"max_epochs": config["max_epochs"]}
+    fields = {f"model.{name}": value for name, value in config["model"].items()}
+    fields |= {f"data.{name}": value for name, value in config["data"].items() if name not in NOT_PART_OF_A_RECIPE}
+    return fields | {f"trainer.{name}": value for name, value in trainer.items()}
 
 
 def recipe_hash(config: dict[str, Any]) -> str:

@@ -1,17 +1,19 @@
 """`s12 fit|validate|test`: a recipe, resolved by LightningCLI, run in one fixed directory."""
 
-import itertools
 import logging
+import sys
 import warnings
+from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.tensorboard import _TENSORBOARD_AVAILABLE
-from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
+from pytorch_lightning.utilities import rank_zero_info
 
 from s12lib.classifier import Classifier
 from s12lib.data.splits import fingerprint
@@ -19,11 +21,17 @@ from s12lib.datamodule import (
     CIFAR100,  # noqa: F401 (so that --data finds it)
     ImageArrays,
 )
+from s12lib.files import shown, user_path
 from s12lib.inference import logits_of
 from s12lib.results import records as results
 from s12lib.training import hardware, provenance
-from s12lib.training.callbacks import CSVLog, RunBar, RunRecord, SafeCheckpointIO, StopWhenDiverged
+from s12lib.training.callbacks import RunCheckpoint, RunRecord, SafeCheckpointIO, StopWhenDiverged
 from s12lib.training.checkpoints import CheckpointError, network_weights, read_checkpoint, run_of, weights_sha256
+from s12lib.training.csv_log import CSVLog
+from s12lib.training.progress_bar import RunBar
+from s12lib.training.run_folder import RunFolder, first_process
+from s12lib.training.signals import RunStopped, StopOnSignal, Stopped, stoppable
+from s12lib.training.trainer_settings import check_trainer
 
 EXPECTED_WARNINGS = (
     "LightningCLI's args parameter",
@@ -70,14 +78,13 @@ class RecipeCLI(LightningCLI):
         configs = self.settings.get("config")
         return Path(str(configs[0])).stem if configs else "custom"
 
-    @property
-    def run_dir(self) -> Path:
-        return Path(self.settings.run_dir or f"runs/{self.recipe_name}-seed{int(self.settings.seed_everything)}")
+    @cached_property
+    def run_folder(self) -> RunFolder:
+        """Where this run lives; the same for every command with the same settings."""
+        return RunFolder(self.settings.run_dir or f"runs/{self.recipe_name}-seed{int(self.settings.seed_everything)}")
 
     def before_instantiate_classes(self) -> None:
-        epochs = self.settings.trainer.max_epochs
-        if self.subcommand == "fit" and (epochs is None or epochs < 1):
-            raise ValueError(f"trainer.max_epochs must be at least 1, but it is {epochs}.")
+        check_trainer(self.settings.trainer, str(self.subcommand))
         if self.settings.trainer.devices == "auto":  # all GPUs of a machine would mean another batch than the recipe's
             self.settings.trainer.devices = 1
 
@@ -90,20 +97,20 @@ class RecipeCLI(LightningCLI):
             "data": {"class": data.class_path.rsplit(".", 1)[-1]} | dict(data.init_args),
             "max_epochs": trainer.max_epochs,
         }
-        unusual = {k: str(trainer[k]) for k, usual in provenance.TRAINER_DEFAULTS.items() if trainer[k] != usual}
-        return config | ({"trainer": unusual} if unusual else {})
+        changed = provenance.unusual(trainer)
+        return config | ({"trainer": changed} if changed else {})
 
-    def facts(self) -> dict[str, Any]:
-        """What a checkpoint says of its run."""
-        config, trainer = self.resolved, self.settings.trainer
+    def run_metadata(self) -> dict[str, Any]:
+        """What a checkpoint says of its run: what was asked for, and what it really runs on."""
+        config = self.resolved
         return {
             "recipe": self.recipe_name,
             "recipe_hash": provenance.recipe_hash(config),
             "config": config,
             "seed": int(self.settings.seed_everything),
             "dataset": self.datamodule.name,
-            "precision": self.precision,
-            "hardware": hardware.hardware(trainer.accelerator),
+            "precision": str(self.trainer.precision),
+            "hardware": hardware.hardware(self.trainer.strategy.root_device.type),
             "versions": provenance.versions(),
             "commit": provenance.commit(),
         }
@@ -111,82 +118,74 @@ class RecipeCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         fitting = self.subcommand == "fit"
         best = hardware.best_precision(self.settings.trainer.accelerator) if fitting else "32-true"
-        self.precision = self.settings.trainer.precision or best
         given = self.config_init[self.subcommand].trainer
         ours: dict[str, Any] = {"num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 10}
         settings = {field: value for field, value in ours.items() if given[field] is None}
-        settings |= {"precision": self.precision, "plugins": [SafeCheckpointIO(), *as_list(given.plugins)]}
+        settings["precision"] = self.settings.trainer.precision or best
+        settings["plugins"] = [SafeCheckpointIO(), *as_list(given.plugins)]
+        settings["callbacks"] = [StopOnSignal(), *as_list(given.callbacks)]
         if not fitting:
             settings |= {"enable_checkpointing": False, "logger": False}
         else:
             if given.logger is False or given.enable_checkpointing is False:
                 raise ValueError("A run keeps its log and its checkpoints: leave out logger and enable_checkpointing.")
-            log = CSVLog(self.run_dir)
+            log = CSVLog(self.run_folder.path)
             settings["logger"] = [log, *(as_list(given.logger) if given.logger is not True else [])]
             if _TENSORBOARD_AVAILABLE:
-                settings["logger"].append(TensorBoardLogger(self.run_dir, name="", version="tensorboard"))
+                settings["logger"].append(TensorBoardLogger(self.run_folder.path, name="", version="tensorboard"))
             bar = [] if given.enable_progress_bar is False else [RunBar()]
-            settings["callbacks"] = [*self.watchers(log), *bar, *as_list(given.callbacks)]
+            settings["callbacks"] = [*self.run_callbacks(log), *bar, *settings["callbacks"]]
         return super().instantiate_trainer(**settings | kwargs)
 
-    def watchers(self, log: CSVLog) -> list[Callback]:
+    def run_callbacks(self, log: CSVLog) -> list[Callback]:
         """What keeps a training run; ``last.ckpt`` always, ``best.ckpt`` where there is a validation split."""
+        folder = self.run_folder.path
+        self.record = RunRecord(log)
 
         def checkpoint(name: str, **settings: Any) -> Callback:
-            return ModelCheckpoint(self.run_dir, name, mode="max", enable_version_counter=False, **settings)
+            return RunCheckpoint(folder, name, mode="max", enable_version_counter=False, **settings)
 
         best = [checkpoint("best", monitor="validation_accuracy")] if self.datamodule.has_validation else []
         return [
-            StopWhenDiverged(self.run_dir),
-            RunRecord(self.facts(), log),
+            StopWhenDiverged(folder),
+            self.record,
             LearningRateMonitor("step"),
             *best,
             checkpoint("last", save_on_train_epoch_end=True),  # after best, whose score it remembers
         ]
 
     def _parse_ckpt_path(self) -> None:
-        path = self.config[self.config.subcommand].get("ckpt_path")
-        if path and Path(path).is_file():
-            read_checkpoint(path)  # LightningCLI is about to read it too, with less to say about what is wrong
+        settings = self.config[self.config.subcommand]
+        if settings.get("ckpt_path") not in (None, "last"):
+            settings.ckpt_path = str(user_path(settings.ckpt_path))
+            read_checkpoint(settings.ckpt_path)  # LightningCLI reads it too, with less to say about what is wrong
         super()._parse_ckpt_path()
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
-        if kwargs.get("ckpt_path") == "last":
-            last = self.run_dir / "last.ckpt"
-            kwargs["ckpt_path"] = str(last) if last.exists() else None
-            if last.exists():
-                if subcommand == "fit":
-                    rank_zero_info(f"Going on from {last}.")
-            elif subcommand == "fit":
-                rank_zero_info(f"There is no checkpoint in {self.run_dir} yet: starting afresh.")
-            else:
-                raise CheckpointError(f"There is no {last}: train first, with `s12 fit --config RECIPE`.")
-        if subcommand != "fit" and not kwargs.get("ckpt_path"):
-            raise CheckpointError(f"Say which weights to {subcommand}: `--ckpt_path last` or `--ckpt_path FILE`.")
-        if subcommand == "fit" and kwargs.get("ckpt_path"):
-            self.refuse_another_run(Path(kwargs["ckpt_path"]))
-        elif subcommand == "fit" and (self.run_dir / "last.ckpt").exists():
-            self.datamodule.setup("fit")  # if the data are not there, nothing is put aside for nothing
-            put_aside(self.run_dir)
-        return kwargs
+        path = self.run_folder.checkpoint(kwargs.get("ckpt_path"), subcommand)
+        return kwargs | {"ckpt_path": path and str(path)}
 
-    def refuse_another_run(self, checkpoint_path: Path) -> None:
-        """A run goes on as it was begun: the checkpoint brings its optimiser, whatever the recipe says now."""
-        home = checkpoint_path.parent
-        if (self.run_dir / "last.ckpt").exists() and home.resolve() != self.run_dir.resolve():
-            raise CheckpointError(f"{self.run_dir} holds another run: add `--run_dir {home}` to go on there.")
-        self.datamodule.setup("fit")
-        begun, now = read_checkpoint(checkpoint_path).get("run") or {}, self.facts()
-        now["train_fingerprint"] = fingerprint(self.datamodule.splits["train"])
-        for field in ("recipe_hash", "seed", "dataset", "train_fingerprint"):
-            if field in begun and begun[field] != now[field]:
-                raise CheckpointError(
-                    f"{checkpoint_path} was begun with another {field.replace('_', ' ')} ({begun[field]}, and now "
-                    f"{now[field]}): go on with its own settings, or start afresh with another --run_dir."
+    def fit(self, ckpt_path: str | None, **kwargs: Any) -> None:
+        """Train, alone in the run's folder; a dry run (``fast_dev_run``) touches no folder."""
+        self.record.metadata = self.run_metadata()
+        dry = bool(self.settings.trainer.fast_dev_run)
+        with nullcontext() if dry else self.run_folder.claimed():
+            self.datamodule.setup("fit")  # if the data are not there, nothing is archived for nothing
+            if ckpt_path is not None:
+                print_ = fingerprint(self.datamodule.splits["train"])
+                self.run_folder.refuse_another_run(
+                    Path(ckpt_path), self.record.metadata | {"train_fingerprint": print_}
                 )
+                rank_zero_info(f"Going on from {shown(Path(ckpt_path))}.")
+            elif not dry:
+                self.run_folder.archive_run()
+            self.trainer.fit(ckpt_path=ckpt_path, **kwargs)
 
     def after_fit(self) -> None:
+        if self.settings.trainer.fast_dev_run:
+            rank_zero_info("That was a dry run: nothing was written, and an earlier run in its folder is as it was.")
+            return
         rank_zero_info("To measure it, once and at the end: `s12 test` with the same settings and `--ckpt_path last`.")
 
     def before_validate(self) -> None:
@@ -200,31 +199,35 @@ class RecipeCLI(LightningCLI):
         if self.settings.trainer.fast_dev_run or self.settings.trainer.limit_test_batches is not None:
             raise ValueError("A test is of the whole test set: leave out limit_test_batches and fast_dev_run.")
         self.read_its_own_checkpoint("test")
+        results.make_ready(self.run, weights_sha256(network_weights(self.checkpoint)))
 
     def read_its_own_checkpoint(self, subcommand: str) -> None:
-        """What is measured must have been trained on just this training split: other splits hold pictures of it."""
+        """What is measured must have been trained on just this training split: other splits hold images of it."""
         path = self._prepare_subcommand_kwargs(subcommand)["ckpt_path"]
         self.checkpoint, data = read_checkpoint(path), self.datamodule
-        run = run_of(self.checkpoint, path)
-        if run["dataset"] != data.name:
+        self.run = run_of(self.checkpoint, path)
+        if self.run["dataset"] != data.name:
             raise CheckpointError(f"{path} is not from `s12 fit` on {data.name}: {subcommand} it on its own data.")
         data.setup()
-        if fingerprint(data.splits["train"]) != run["train_fingerprint"]:
+        if fingerprint(data.splits["train"]) != self.run["train_fingerprint"]:
             raise CheckpointError(
-                f"{path} was trained on other pictures of {data.name}: {subcommand} it with the data settings that it "
+                f"{path} was trained on other images of {data.name}: {subcommand} it with the data settings that it "
                 "was trained with."
             )
 
-    def after_test(self) -> None:
-        """Write the look at the test set down in ``results/``."""
+    def test(self, **kwargs: Any) -> None:
+        """Measure on the test set, and show nothing before the look is on record in ``results/``."""
+        self.trainer.test(**kwargs | {"verbose": False})
         metrics: dict[str, Any] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        metrics["test_fingerprint"] = fingerprint(self.datamodule.splits["test"])
+        weights = weights_sha256(network_weights(self.checkpoint))
+        if self.trainer.is_global_zero:
+            path = results.record(self.run, metrics | {"train_accuracy": None}, weights)
         train = self.datamodule.splits["train"]
         network = self.model.network.to(self.trainer.strategy.root_device)
         metrics["train_accuracy"] = (logits_of(network, train.images).argmax(1) == train.labels).float().mean().item()
-        metrics["test_fingerprint"] = fingerprint(self.datamodule.splits["test"])
         if self.trainer.is_global_zero:
-            weights = weights_sha256(network_weights(self.checkpoint))
-            path = results.record(self.checkpoint["run"], metrics, weights)
+            results.add_to(path, metrics)
             print(f"{results.accuracies(self.datamodule.name, metrics)}; written to {path}.")
 
 
@@ -240,14 +243,6 @@ def as_list(given: Any) -> list[Any]:
     return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
 
 
-@rank_zero_only
-def put_aside(run_dir: Path) -> None:
-    """Give an earlier run's folder another name, so that a new run overwrites nothing."""
-    number = next(k for k in itertools.count(1) if not run_dir.with_name(f"{run_dir.name}-earlier{k}").exists())
-    aside = run_dir.rename(run_dir.with_name(f"{run_dir.name}-earlier{number}"))
-    print(f"The run that was in {run_dir} is now in {aside}; with `--ckpt_path last` it would have gone on.")
-
-
 def expect_warnings() -> None:
     """Keep Lightning from warning of what this command does on purpose."""
     logging.getLogger("pytorch_lightning.callbacks.weight_averaging").setLevel(logging.ERROR)
@@ -255,8 +250,14 @@ def expect_warnings() -> None:
         warnings.filterwarnings("ignore", message=f".*{message}")
 
 
-def run(args: list[str]) -> None:
-    """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments."""
+def run(args: list[str]) -> RecipeCLI:
+    """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments. Raises RunStopped for a signal to stop."""
     expect_warnings()
     hardware.exact_float32()
-    RecipeCLI(args)
+    with stoppable():
+        try:
+            return RecipeCLI(args)
+        except Stopped as stopped:
+            if not first_process():
+                sys.exit(stopped.status)  # of several processes of a run, one speaks
+            raise RunStopped(stopped, args[0]) from stopped

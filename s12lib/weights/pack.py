@@ -54,7 +54,7 @@ def pack(checkpoint_path: Path, out: Path, test: "Split | None" = None) -> dict[
         **{key: run[key] for key in ("recipe", "recipe_hash", "seed", "dataset", "train_images", "train_fingerprint")},
         "classes": run.get("classes"),
         "data": run["config"].get("data"),
-        "epochs": run["epochs_trained"],
+        "epochs": run["epochs"],
         "commit": run.get("commit"),
         "test_accuracy": None,
         "test_accuracy_tta": None,

@@ -1,0 +1,72 @@
+"""``metrics.csv``: what a run logged, a row a step, over all its attempts."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
+from pytorch_lightning.utilities import rank_zero_only
+
+from s12lib.errors import CourseError
+from s12lib.files import atomic_write, read_text
+from s12lib.schemas import LogRow, check
+
+
+class LogError(CourseError):
+    """A log that cannot be gone on with; the message is written for people."""
+
+
+class CSVLog(Logger):
+    """A row a step that logged something. Lightning's own CSVLogger deletes the old file when a run goes on.
+
+    Every checkpoint carries the rows that come before it, so that no kill can lose or double one: a resumed run begins
+    with the rows of its checkpoint, whatever the file has.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.path = folder / "metrics.csv"
+        self.rows: dict[int, dict[str, Any]] = {}
+
+    name = property(lambda self: "")
+    version = property(lambda self: "")
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "CSVLog":
+        return self
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        row = self.rows.setdefault(step or 0, {"step": step or 0})
+        row.update(metrics)
+
+    def text(self, last: dict[str, Any] | None = None) -> str:
+        """The rows as CSV; ``last`` is a row that is known already and not yet logged."""
+        rows = self.rows if last is None else self.rows | {last["step"]: self.rows.get(last["step"], {}) | last}
+        columns = dict.fromkeys(key for row in rows.values() for key in row)
+        file = io.StringIO()
+        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[step] for step in sorted(rows))
+        return file.getvalue()
+
+    def go_on(self, text: str, before: int | None = None) -> None:
+        """Begin with an earlier attempt's rows, those of steps ``before`` one. Raises LogError for what is no log."""
+        rows = [check(row, LogRow, self.path, LogError) for row in csv.DictReader(io.StringIO(text))]
+        self.rows = {int(row["step"]): dict(row) for row in rows if before is None or int(row["step"]) < before}
+
+    def go_on_from_file(self, step: int) -> None:
+        """As :meth:`go_on`, for a checkpoint of before version 0.2.0, which carries no rows."""
+        if step and self.path.exists():
+            self.go_on(read_text(self.path, LogError), step)
+
+    @rank_zero_only
+    def save(self) -> None:
+        if self.rows:  # Lightning saves before a resume has read the rows of the attempt before
+            atomic_write(self.path, self.text().encode())
