@@ -36,7 +36,7 @@ HAS_CIFAR10 := { $(BIN)/s12 data; status=$$?; [ $$status = 0 ] || \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book test test-lessons test-slow coverage train app app-files lab lessons bench measure site links lock address clean FORCE
+.PHONY: help setup book pdf test test-lessons test-slow coverage train app app-files lab lessons bench measure site links lock address clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -71,12 +71,16 @@ book: $(READY) ## build the book to _build/html/index.html
 	@rm -rf _build/html
 	@$(BIN)/jupyter-book build . --all -n -W --keep-going -q
 	@test -s _build/html/index.html
+	@$(PY) book/browser_files.py --if-at-hand _build/html/_static/try
 	@echo "The book is in $(CURDIR)/_build/html/index.html"
 
 site: book ## build everything that is published
 	@touch _build/html/.nojekyll
 	@$(PY) book/browser_files.py _build/html/_static/try
 	@echo "To see it: python3 -m http.server --directory _build/html, then http://127.0.0.1:8000"
+
+pdf: book ## print the whole book to _build/page-resnet-course.pdf (needs Chromium)
+	@$(PY) book/print_pdf.py _build/html _build/page-resnet-course.pdf
 
 links: $(READY) ## ask every link of the book whether it still leads somewhere
 	@$(BIN)/jupyter-book build . --builder linkcheck -q
@@ -129,6 +133,7 @@ app-files: $(READY) ## measure the app's threshold, examples and mistakes anew, 
 
 lessons: $(READY) ## make lessons/*.ipynb, with its outputs, from lessons/*.py (PROFILE=smoke for a quick try)
 	S12_PROFILE=$(PROFILE) $(PY) lessons/build.py $(LESSONS)
+	@$(PY) book/front.py
 
 # ---- keeping it ------------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,29 @@ def current_address(root: Path) -> str:
     return found[1]
 
 
+def badges(root: Path, address: str) -> str:
+    """README's badges: tests, licence, and the first lesson in Colab. None before there is an address."""
+    if address.startswith("OWNER/"):
+        return ""
+    lesson = re.search(r"file: (lessons/\w+)", (root / "_toc.yml").read_text("utf-8"))
+    first = lesson[1] if lesson else "lessons"
+    colab = f"https://colab.research.google.com/github/{address}/blob/main/{first}.ipynb"
+    tests = f"https://github.com/{address}/actions/workflows/ci.yml"
+    return (
+        f"[![tests]({tests}/badge.svg)]({tests})\n"
+        "[![licence: MIT](book/_static/licence-badge.svg)](LICENSE)\n"
+        f"[![Open in Colab](book/_static/colab-badge.svg)]({colab})\n"
+    )
+
+
+def put_badges(root: Path, address: str) -> None:
+    """Write them between their markers in README."""
+    readme = root / "README.md"
+    pattern = re.compile(r"(<!-- badges:begin -->\n).*?(<!-- badges:end -->)", re.S)
+    text = readme.read_bytes().decode("utf-8")
+    readme.write_bytes(pattern.sub(rf"\g<1>{badges(root, address)}\g<2>", text).encode("utf-8"))
+
+
 def set_address(root: Path, new: str) -> list[Path]:
     """Put ``new`` in the place of the current address; returns the files that changed."""
     old_owner, old_name = current_address(root).split("/")
@@ -52,6 +75,7 @@ def set_address(root: Path, new: str) -> list[Path]:
         if text != before:
             path.write_bytes(text.encode("utf-8"))
             changed.append(path)
+    put_badges(root, new)
     return changed
 
 

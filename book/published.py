@@ -23,7 +23,7 @@ def settle_address(app: Sphinx, config: Config) -> None:
         config.notfound_urls_prefix = "/"
         return
     config.html_baseurl = config.ogp_site_url = f"https://{owner}.github.io/{name}/"
-    config.ogp_image = f"{config.html_baseurl}_static/preview.png"
+    config.ogp_image = f"{config.html_baseurl}_images/05_gradcam.png"
     config.notfound_urls_prefix = f"/{name}/"
     app.setup_extension("sphinx_sitemap")  # which warns where there is no address
 

@@ -15,8 +15,12 @@
 
 import ast
 import base64
+import json
+import platform
 import re
 import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import jupytext
@@ -207,6 +211,7 @@ def build(path: Path) -> None:
     for cell, fresh in zip(notebook.cells, read_source(path).cells, strict=True):
         cell.source = fill(fresh, cell.metadata.get("values", {}))  # with the new picture at the top
     keep(notebook, path)
+    record(path)
 
 
 def take_over_text(path: Path) -> None:
@@ -242,6 +247,15 @@ def keep(notebook: NotebookNode, path: Path) -> None:
         path.with_suffix(".ipynb"),
         f"{path.with_suffix('.ipynb').stat().st_size / 1e6:.2f} MB",
     )
+
+
+def record(path: Path) -> None:
+    """Note in ``status.json`` when the lesson was executed, and with which versions: book/status.md shows it."""
+    status = path.parent / "status.json"
+    runs = json.loads(status.read_text("utf-8")) if status.exists() else {}
+    versions = {name: version(name) for name in ("torch", "torchvision", "pytorch-lightning", "numpy")}
+    runs[path.stem] = {"executed": f"{datetime.now(UTC):%Y-%m-%d}", "Python": platform.python_version()} | versions
+    status.write_text(json.dumps(dict(sorted(runs.items())), indent=1) + "\n", "utf-8")
 
 
 def check() -> None:

@@ -98,7 +98,7 @@ def test_a_result_that_lacks_a_field_is_refused_by_name(missing, tmp_path):
 
 def test_writing_fills_the_part_between_the_markers_and_nothing_else(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- results:begin -->\nold\n<!-- results:end -->\nafter\n")
+    readme.write_text("before\n<!-- summary:begin -->\nold\n<!-- summary:end -->\nafter\n")
     records.record(RUN, METRICS, "a" * 64, tmp_path / "results")
     assert tables.write(tmp_path / "results", tmp_path) == [readme]
     text = readme.read_text()
@@ -107,6 +107,15 @@ def test_writing_fills_the_part_between_the_markers_and_nothing_else(tmp_path):
     assert "old" not in text
     assert "**fast**" in text
     assert tables.write(tmp_path / "results", tmp_path) == []
+
+
+def test_readme_says_the_best_recipe_in_one_sentence_and_has_no_hashes(tmp_path):
+    assert tables.headline(tmp_path) == ""
+    records.record(RUN, METRICS, "a" * 64, tmp_path)
+    assert re.match(
+        r"\*\*[\d.]+% on CIFAR-10's test set\*\* \([\d.]+% with flip TTA; 1 run of `fast`", tables.headline(tmp_path)
+    )
+    assert not re.search(r"\b[0-9a-f]{12}\b", tables.summary(ROOT / "results"))
 
 
 def test_a_text_without_markers_is_refused():

@@ -48,7 +48,8 @@ def visit_with(browser, address):
 def test_a_book_without_the_network_says_how_to_get_it(visit_with):
     page = visit_with(BUILT_WITHOUT).page
     assert page.inner_text("#try").strip() == (
-        "This copy of the book was built without the network: “make site” builds one that has it."
+        "This copy of the book was built without the network. “make app” opens the app, which does the same and more; "
+        "“make site” builds a copy with the network (it needs npm)."
     )
 
 

@@ -21,7 +21,7 @@
     }
     const files = await (await fetch(new URL("files.json", folder))).json();
     if (!files.network) {
-      return say("This copy of the book was built without the network: “make site” builds one that has it.");
+      return say("This copy of the book was built without the network. “make app” opens the app, which does the same and more; “make site” builds a copy with the network (it needs npm).");
     }
     state.files = files;
     part("load").textContent = `Load the network (${files.megabytes} MB)`;
