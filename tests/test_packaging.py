@@ -363,8 +363,8 @@ def test_the_version_stands_in_pyproject_alone_and_the_changelog_begins_with_it(
 
 def test_contributing_names_only_files_folders_and_targets_that_exist():
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    paths = set(re.findall(r"`((?:tests|lessons|book|recipes|results)/[\w./*-]*)`", text))
-    assert len(paths) > 10
+    paths = set(re.findall(r"`((?:s12lib|tests|lessons|book|recipes|results)/[\w./*-]*)`", text))
+    assert len(paths) > 15
     for path in paths:
         made_up = "NN" in path  # stands for a number
         assert made_up or list(ROOT.glob(path.rstrip("/"))), f"CONTRIBUTING.md names {path}, which is not there"
