@@ -8,6 +8,7 @@ from typing import Any
 
 from s12lib.results import ablations
 from s12lib.results.records import ResultsError, is_measured, read
+from s12lib.schemas import Result
 
 TARGETS = (
     ("book/results.md", "results"),
@@ -67,7 +68,7 @@ def column(runs: Sequence[Mapping[str, Any]], key: str) -> str:
     return spread(values) + (f" (n = {len(values)})" if len(values) < len(runs) else "")
 
 
-def by_recipe(results: list[dict[str, Any]]) -> list[tuple[str, str, str, list[dict[str, Any]]]]:
+def by_recipe(results: list[Result]) -> list[tuple[str, str, str, list[Result]]]:
     """Recipe, its hash, the dataset's name, and the measured runs that share these and a test set."""
     groups = defaultdict(list)
     for result in filter(is_measured, results):
@@ -76,7 +77,7 @@ def by_recipe(results: list[dict[str, Any]]) -> list[tuple[str, str, str, list[d
     return [(recipe, code, dataset, runs) for (recipe, code, (dataset, _)), runs in sorted(groups.items())]
 
 
-def load(folder: Path) -> list[dict[str, Any]]:
+def load(folder: Path) -> list[Result]:
     """Every stored run."""
     return [read(path) for path in sorted(folder.glob("*.json"))]
 
