@@ -655,18 +655,16 @@ check("hold_out", hold_out)
 #
 # ```python
 # def hold_out(labels, per_class):
-#     held = [
-#         torch.nonzero(labels == label)[-per_class:, 0]
-#         for label in range(10)
-#     ]
+#     places = [torch.nonzero(labels == label)[:, 0] for label in range(10)]
+#     held = [each[len(each) - per_class :] for each in places]
 #     validation = torch.cat(held)
 #     training = torch.ones(len(labels), dtype=torch.bool)
 #     training[validation] = False
 #     return torch.nonzero(training)[:, 0], validation
 # ```
 #
-# No chance is needed, since CIFAR-10's images are in no particular order. If you like chance, give it a generator
-# with a fixed seed.
+# Not `each[-per_class:]`: with `per_class = 0` that would be all of them. No chance is needed, since CIFAR-10's images
+# are in no particular order. If you like chance, give it a generator with a fixed seed.
 #
 # </details>
 
@@ -780,6 +778,11 @@ copies
 # **(a)** Choosing is learning, too. Choose on the validation set, and ask the test set once.
 #
 # </details>
+
+# %% tags=["nbval-check-output"]
+from s12lib.exercises import progress
+
+progress()
 
 # %% [markdown]
 # ▰▰▱▱▱▱▱▱▱▱▱ Lesson 2 of 11. Behind you: what goes in. Ahead: what happens to it.

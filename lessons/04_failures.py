@@ -430,7 +430,7 @@ viz.show(viz.reliability(*reliability(confidence, right), title, where))
 # ### Exercise: fit the temperature
 #
 # *Difficulty 3 of 5, about 15 minutes.* Find the T with the smallest cross-entropy. You need no gradient: it is one
-# number, so try many.
+# number, so try many, from 0.1 to 10.
 
 
 # %% tags=["nbval-check-output"]
@@ -446,7 +446,7 @@ check("fit_temperature", fit_temperature)
 # <summary>Hint</summary>
 #
 # Temperatures differ by factors: 0.1 is to 1 as 1 is to 10. `torch.logspace(-1, 1, 5)` goes from 0.1 to 10 in five
-# steps of the same factor. You need a wider range, and more steps. `F.cross_entropy` takes logits.
+# steps of the same factor. You need more steps. `F.cross_entropy` takes logits.
 #
 # </details>
 # <details>

@@ -336,7 +336,8 @@ check("quantize", quantize)
 #     rows = weight.flatten(1)
 #     most = 2 ** (bits - 1) - 1
 #     scale = rows.abs().amax(1) / most
-#     numbers = (rows / scale[:, None]).round().to(torch.int8)
+#     divisor = scale.where(scale > 0, 1)  # a channel of zeros stays zero
+#     numbers = (rows / divisor[:, None]).round().to(torch.int8)
 #     return numbers.reshape(weight.shape), scale
 # ```
 #

@@ -24,12 +24,11 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("images.float()", "images[:1000].float()", "means are off"),
         ("pixels.std(dim=(0, 1, 2))", "pixels.std(dim=0).mean((0, 1))", "the standard deviations are not"),
         ("dim=(0, 1, 2)", "dim=(0, 1, 2), keepdim=True", "empty axes are left over"),
-        ("pixels.std(dim=(0, 1, 2))", "pixels.std(dim=(0, 1, 2)).numpy()", "yours is a NumPy array"),
     ],
     "prepare_upload": [
-        ("torch.tensor(MEAN)) / torch.tensor(STD)", "pixels.mean()) / pixels.std()", "normalise the picture by itself"),
+        ("torch.tensor(MEAN)) / torch.tensor(STD)", "pixels.mean()) / pixels.std()", "normalise the image by itself"),
         ("torch.tensor(MEAN)) / torch.tensor(STD)", "pixels.mean((0, 1))) / (pixels.std((0, 1)) + 1e-6)", "by itself"),
-        ("torch.tensor(STD)", "pixels.std((0, 1))", "normalise the picture by itself"),
+        ("torch.tensor(STD)", "pixels.std((0, 1))", "normalise the image by itself"),
         (" / 255", "", "You do not divide by 255"),
         ("    pixels = (pixels", "    pixels = pixels.flip(2)\n    pixels = (pixels", "wrong way round, blue first"),
         ("    pixels = (pixels - torch.tensor(MEAN)) / torch.tensor(STD)\n", "", "You only scale to 0 to 1"),
@@ -39,7 +38,6 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("permute(2, 0, 1)", "permute(2, 1, 0)", "lies on its side"),
         ("[None]", "", "The network wants a batch"),
         ("[None]", "[None].double()", "computes in float32"),
-        ("[None]", "[None].numpy()", "yours is a NumPy array"),
         ("image.float()", "image.float().mul_(1.5)", "The numbers are off"),
     ],
     "reflect_crop": [
@@ -78,16 +76,16 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("    training[validation] = False\n", "", "in both parts"),
         ("torch.nonzero(training)[:, 0], validation", "validation, torch.nonzero(training)[:, 0]", "changed places"),
         ("return torch.nonzero(training)[:, 0], validation", "return training, ~training", "not a mask"),
-        ("[-per_class:, 0]", "[-per_class // 10 :, 0]", "Of the ten classes you hold out"),
+        ("len(each) - per_class :", "len(each) - per_class // 3 :", "Of the ten classes you hold out"),
         ("torch.nonzero(training)[:, 0], validation", "torch.nonzero(training)[5:, 0], validation", "in neither part"),
         (
-            "[-per_class:, 0]",
-            "[torch.randperm((labels == label).sum())[:per_class], 0]",
+            "each[len(each) - per_class :]",
+            "each[torch.randperm(len(each))[:per_class]]",
             "split in two ways",
         ),
         (
-            "    held =",
-            "    torch.manual_seed(0)\n    held =",
+            "    places =",
+            "    torch.manual_seed(0)\n    places =",
             "changes torch's random generator",
         ),
         ("torch.nonzero(training)[:, 0], validation", "validation", "Return two tensors"),
@@ -119,8 +117,8 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "it should be so many of each class",
         ),
         (
-            "[-per_class:, 0]",
-            "[__import__('numpy').random.default_rng().permutation(int((labels == label).sum()))[:per_class], 0]",
+            "each[len(each) - per_class :]",
+            "each[__import__('numpy').random.default_rng().permutation(len(each))[:per_class]]",
             "split in two ways",
         ),
     ],
@@ -130,17 +128,16 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("network.eval()", "network[1].train(); network[0].eval()", "still in training mode"),
         ("    network.train(was_training)\n", "", "leaves you in the other"),
         ("network.train(was_training)", "network.train()", "came to you in evaluation mode"),
-        ("argmax(dim=1)", "argmax(dim=0)", "best picture of each class"),
+        ("argmax(dim=1)", "argmax(dim=0)", "best image of each class"),
         ("argmax(dim=1)", "softmax(dim=1)", "return the class with the largest"),
         ("argmax(dim=1)", "argmin(dim=1)", "not the classes with the largest"),
-        ("argmax(dim=1)", "argmax(dim=1).numpy()", "yours is a NumPy array"),
-        ("argmax(dim=1)", "mean(0).argmax().repeat(len(images))", "All your pictures are of one class"),
+        ("argmax(dim=1)", "mean(0).argmax().repeat(len(images))", "All your images are of one class"),
         (
             "network(images).argmax(dim=1)",
             "network(images)[:1].argmax(1).expand(len(images))",
-            "All your pictures are of one class",
+            "All your images are of one class",
         ),
-        ("network(images).argmax(dim=1)", "torch.full((len(images),), 4)", "All your pictures are of one class"),
+        ("network(images).argmax(dim=1)", "torch.full((len(images),), 4)", "All your images are of one class"),
         ("argmax(dim=1)", "argmax(dim=1).flip(0)", "not the classes with the largest"),
         ("argmax(dim=1)", "softmax(1).amax(1)", "not the classes with the largest"),
         ("network(images)", "network((images - images.mean()) / images.std())", "normalise them once more"),
@@ -150,10 +147,10 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "normalise them once more",
         ),
         ("network(images)", "network(images.flip(1))", "blue first"),
-        ("argmax(dim=1)", "argmax(dim=1, keepdim=True).squeeze()", "a batch of one picture should be (1,)"),
+        ("argmax(dim=1)", "argmax(dim=1, keepdim=True).squeeze()", "a batch of one image should be (1,)"),
         ("argmax(dim=1)", "argmax(dim=1).int()", "yours are torch.int32"),
         ("argmax(dim=1)", "argmax(dim=1).float()", "yours are torch.float32"),
-        ("network.eval()", "network.eval().requires_grad_(False)", "can be trained no more"),
+        ("network.eval()", "network.eval().requires_grad_(False)", "You freeze the network's"),
         ("network.eval()", "network.eval().double(); images = images.double()", "leaves you in torch.float64"),
         (
             None,
@@ -320,6 +317,52 @@ def receptive_field(layers):
 
 # More right answers, for exercises in which one other way of writing is not enough.
 ALSO_RIGHT: dict[str, list[str]] = {
+    "channel_statistics": [
+        """
+def channel_statistics(images):
+    pixels = images.numpy().astype("float64").reshape(-1, 3) / 255
+    return pixels.mean(0), pixels.std(0)
+""",
+        """
+def channel_statistics(images):
+    pixels = images.flatten(0, 2).float() / 255
+    return torch.stack([pixels.mean(0), pixels.std(0)])
+""",
+    ],
+    "prepare_upload": [
+        """
+import numpy as np
+
+def prepare_upload(image):
+    pixels = (image.numpy() / 255 - np.array(MEAN)) / np.array(STD)
+    return pixels.transpose(2, 0, 1)[None].astype(np.float32)
+""",
+    ],
+    "hold_out": [
+        """
+import numpy as np
+
+def hold_out(labels, per_class):
+    chosen = [np.random.default_rng(5).permutation(np.flatnonzero(labels == k))[:per_class] for k in range(10)]
+    validation = np.concatenate(chosen)
+    return np.setdiff1d(np.arange(len(labels)), validation), validation
+""",
+        """
+import random
+
+def hold_out(labels, per_class):
+    order = list(range(len(labels)))
+    random.Random("lesson 01").shuffle(order)
+    counts, held = {}, set()
+    for place in order:
+        label = labels[place].item()
+        counts[label] = counts.get(label, 0) + 1
+        if counts[label] <= per_class:
+            held.add(place)
+    rest = [place for place in range(len(labels)) if place not in held]
+    return torch.tensor(rest), torch.tensor(sorted(held))
+""",
+    ],
     "predict_classes": [
         """
 def predict_classes(network, images):
@@ -348,6 +391,33 @@ def conv_bn_parameters(in_channels, out_channels, kernel_size=3):
 """,
     ],
     "residual": [
+        """
+class ResidualBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.convs = nn.ModuleList(nn.LazyConv2d(channels, 3, padding=1, bias=False) for _ in range(2))
+        self.norms = nn.ModuleList(nn.LazyBatchNorm2d() for _ in range(2))
+
+    def forward(self, x):
+        h = x
+        for conv, norm in zip(self.convs, self.norms):
+            h = norm(conv(h)).relu()
+        return x + h
+""",
+        """
+class ResidualBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.f = nn.Sequential()
+        for _ in range(2):
+            self.f.append(nn.Conv2d(channels, channels, 3, padding=1, bias=False))
+            self.f.append(nn.BatchNorm2d(channels))
+            self.f.append(nn.ReLU())
+        nn.init.dirac_(self.f[0].weight)
+
+    def forward(self, x):
+        return x + self.f(x)
+""",
         """
 class ResidualBlock(nn.Module):
     def __init__(self, channels):
@@ -391,8 +461,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "padded = F.pad(images, (4, 4, 4, 5), mode='reflect')": "no window reaches the row more at the bottom",
     },
     "hold_out": {
-        "held = [torch.nonzero(labels == label)[-per_class:, 0] for label in range(11)]": "there is no class 10",
-        "held = [torch.nonzero(labels == label)[-per_class:, -1] for label in range(10)]": "nonzero has one column",
+        "places = [torch.nonzero(labels == label)[:, 0] for label in range(11)]": "there is no class 10",
+        "places = [torch.nonzero(labels == label)[:, -1] for label in range(10)]": "nonzero has one column",
         "return (torch.nonzero(training)[:, -1], validation)": "nonzero has one column",
         "training = torch.ones(len(labels))": "nonzero reads 1.0 as True",
     },

@@ -20,7 +20,6 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("zip(labels, preds)", "zip(labels[1:], preds[1:])", "add up to"),
         ("zip(labels, preds)", "zip(labels, preds.roll(1))", "not where they should be"),
         ("    return counts", "", "Is the return missing"),
-        ("return counts", "return counts.numpy()", "yours is a NumPy array"),
         (
             "    for label, pred in zip(labels, preds):\n        counts[label, pred] += 1\n",
             "    for i, label in enumerate(labels.unique()):\n"
@@ -51,7 +50,7 @@ def confusion_matrix(labels, preds, num_classes):
             "    values, indices = probabilities.topk(n)\n"
             "    return [(classes[k], value) for k, value in zip(indices.tolist(), values.tolist())]",
             "    return [(classes[k], probabilities[k].item()) for k in range(n)]",
-            "whatever the picture shows",
+            "whatever the image shows",
         ),
         ("topk(n)", "topk(n, largest=False)", "least likely"),
         ("topk(n)", "topk(3)", "you return 3"),
@@ -127,7 +126,7 @@ def calibration_error(confidence, right, bins=10):
         ("logits / t", "logits * t", "Yours is 1/T"),
         ("logspace(-1.5, 1.5, 601)", "logspace(-1.5, 0.7, 601)", "Do you search far enough"),
         ("logspace(-1.5, 1.5, 601)", "linspace(0.5, 3, 601)", "Do you search far enough"),
-        ("logspace(-1.5, 1.5, 601)", "logspace(-1, 1, 601)", "Do you search far enough"),
+        ("logspace(-1.5, 1.5, 601)", "logspace(-0.5, 0.5, 601)", "Do you search far enough"),
         ("argmin", "argmax", "Do you search far enough"),
         ("logspace(-1.5, 1.5, 601)", "logspace(-1.5, 1.5, 13)", "That is near, but"),
         ("return tries[losses.argmin()].item()", "return tries[losses.argmin()].log().item()", "the logarithm"),
@@ -158,7 +157,7 @@ def fit_temperature(logits, labels):
         ("    return", "    logits *= 2\n    return", "changes its input in place"),
         (
             "F.cross_entropy(logits / t, labels)",
-            "(F.one_hot(labels, 10) - (logits / t).softmax(1)).square().mean()",
+            "(F.one_hot(labels, logits.shape[1]) - (logits / t).softmax(1)).square().mean()",
             "not the one with the smallest cross-entropy",
         ),
         (
@@ -206,6 +205,27 @@ def fit_temperature(logits, labels):
     optimizer.step(closure)
     return log_t.exp().item()
 """,
+}
+
+ALSO_RIGHT: dict[str, list[str]] = {
+    "confusion_matrix": [
+        """
+import numpy as np
+
+def confusion_matrix(labels, preds, num_classes):
+    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(counts, (labels.numpy(), preds.numpy()), 1)
+    return counts
+""",
+    ],
+    "fit_temperature": [
+        f"""
+def fit_temperature(logits, labels):
+    tries = {tries}
+    return min(tries.tolist(), key=lambda t: F.cross_entropy(logits / t, labels).item())
+"""
+        for tries in ("torch.linspace(0.1, 10, 991)", "torch.logspace(-1, 1, 200)", "torch.arange(0.05, 20, 0.01)")
+    ],
 }
 
 EQUIVALENT: dict[str, dict[str, str]] = {

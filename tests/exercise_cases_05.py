@@ -60,7 +60,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("(weights * activations)", "(-weights * activations)", "The sign is wrong"),
         (".sum(dim=1)", ".sum(dim=1, keepdim=True)", "One axis too many"),
         ("    return (", "    (", "Is the return missing"),
-        (".relu()", ".relu().numpy()", "yours is a NumPy array"),
+        (".relu()", ".relu().numpy()", "carry a gradient"),
         ("    weights", "    gradients *= 1.001\n    weights", "changes its input in place"),
         ("sum(dim=1)", "sum()", "shape of the maps"),
         (".relu()", ".relu() + 0.1", "The map is not right"),

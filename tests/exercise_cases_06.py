@@ -11,7 +11,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         (
             None,
             "def energy_on_object(maps, masks):\n    return masks.float().mean(dim=(1, 2))",
-            "the object's share of the picture",
+            "the object's share of the image",
         ),
         (
             None,
@@ -161,7 +161,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             None,
             "def remove_hottest(images, maps, share):\n"
             "    return images * (1 - maps / maps.amax((1, 2), keepdim=True))[:, None]",
-            "You fade the picture",
+            "You fade the image",
         ),
         (
             "return images * kept.view_as(maps)[:, None]",

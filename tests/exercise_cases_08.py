@@ -31,7 +31,6 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("start + first : start + last", "start : start + last - first", "count the offsets from the wrong place"),
         ('.reshape(entry["shape"])', "", "but not its shape"),
         ('.reshape(entry["shape"])', '.reshape(entry["shape"]).float()', "each entry names its own type"),
-        ('.reshape(entry["shape"])', '.reshape(entry["shape"]).numpy()', "yours is a NumPy array"),
         ("part = bytearray(content[", "part = bytearray(b + 1 & 127 for b in content[", "are not the ones in the file"),
         ('"little"', '"big"', "Your answer raised"),
         ('int.from_bytes(content[:8], "little")', "content[0]", "raised JSONDecodeError"),
@@ -85,8 +84,8 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
     ],
     "app_input": [
         ("[:, :, ::-1]", "", "Blue still comes first"),
-        ("[:, :, ::-1]", "[:, ::-1, ::-1]", "turned the picture round"),
-        ("[:, :, ::-1]", "[::-1, :, ::-1]", "turned the picture round"),
+        ("[:, :, ::-1]", "[:, ::-1, ::-1]", "turned the image round"),
+        ("[:, :, ::-1]", "[::-1, :, ::-1]", "turned the image round"),
         ("[:, :, ::-1]", "[:, ::-1]", "not what the notebook shows"),
         (
             "to_32x32(picture)",
@@ -116,7 +115,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "def app_input(pixels):\n"
             "    x = torch.from_numpy(to_32x32(Image.fromarray(pixels[:, :, ::-1]))).permute(2, 0, 1).float()[None]\n"
             "    return (x - x.mean()) / x.std()",
-            "still normalise the picture by itself",
+            "still normalise the image by itself",
         ),
         (
             None,
@@ -124,7 +123,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "    x = torch.from_numpy(to_32x32(Image.fromarray(pixels[:, :, ::-1]))).permute(2, 0, 1).float()[None]\n"
             "    mean, std = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True)\n"
             "    return (x - mean) / (std + 1e-6)",
-            "still normalise the picture by itself",
+            "still normalise the image by itself",
         ),
         *(
             (
@@ -146,7 +145,6 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("normalize(to_32x32(picture))", "normalize(to_32x32(picture))[0]", "The network wants a batch"),
         ("normalize(to_32x32(picture))", "normalize(to_32x32(picture)).mT", "lies on its side"),
         ("normalize(to_32x32(picture))", "normalize(to_32x32(picture)).double()", "computes in float32"),
-        ("normalize(to_32x32(picture))", "normalize(to_32x32(picture)).numpy()", "yours is a NumPy array"),
         ("    picture", "    pixels[:] = pixels[:, :, ::-1].copy()\n    picture", "changes its input in place"),
         ("return normalize(", "normalize(", "Is the return missing"),
     ],
@@ -157,10 +155,10 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("familiar.quantile(share)", "familiar.quantile(1 - share)", "warn of nearly all familiar"),
         ("familiar.quantile(share)", "familiar.min()", "should lie below the threshold"),
         ("familiar.quantile(share)", "familiar.mean() - 2 * familiar.std()", "should lie below the threshold"),
-        ("strange < threshold", "strange > threshold", "count the strange pictures that pass"),
+        ("strange < threshold", "strange > threshold", "count the strange images that pass"),
         (".float().mean()", ".float().sum()", "return their share"),
         (".mean().item()", ".mean().item() * 100", "Yours is in percent"),
-        ("(strange < threshold)", "(familiar < threshold)", "about the strange pictures"),
+        ("(strange < threshold)", "(familiar < threshold)", "about the strange images"),
         ("(strange < threshold).float().mean().item()", "(strange < threshold)", "Make the share of strange"),
         ("return threshold.item(),", "return str(threshold.item()),", "Make the threshold a number"),
         ("return threshold.item(), ", "return ", "Return two numbers"),
@@ -188,7 +186,8 @@ def quantize(weight, bits):
     numbers, scales = torch.zeros_like(weight, dtype=torch.int8), []
     for k, channel in enumerate(weight):
         step = max(channel.max(), -channel.min()) / (2 ** (bits - 1) - 1)
-        numbers[k] = torch.round(channel / step)
+        if step > 0:
+            numbers[k] = torch.round(channel / step)
         scales.append(step)
     return numbers, torch.stack(scales)
 """,
@@ -211,7 +210,18 @@ def caught(familiar, strange, share):
 """,
 }
 
+ALSO_RIGHT: dict[str, list[str]] = {
+    "read_safetensors": [
+        """
+def read_safetensors(content):
+    from safetensors.numpy import load
+    return load(content)
+""",
+    ],
+}
+
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "quantize": {"divisor = scale.where(scale > 0, 2)": "nothing divided by two is nothing, too"},
     "read_safetensors": {
         "start = 8 + int.from_bytes(content[:7], 'little')": "the eighth byte counts headers beyond 72 million GB",
     },

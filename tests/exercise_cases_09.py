@@ -122,7 +122,7 @@ def held_out(images, share):
     brightness = images.float().mean((1, 2, 3))
     return (brightness - 127) / 112.5 < share
 """,
-            "the darker pictures",
+            "the darker images",
         ),
         ("image.numpy()", "image[0].numpy()", "you hold out 0%"),
         ("< share", ">= share", "yours stands for the others"),
@@ -141,7 +141,12 @@ def held_out(images, share):
             "Not one tensor was loaded",
         ),
         (STRICT, "    pass", "Not one tensor was loaded"),
-        (f"{HEAD}{STRICT}", '    del weights["head.2.weight"]\n    network.load_state_dict(weights, False)', "missing"),
+        (
+            f"{HEAD}{STRICT}",
+            '    weights = {k: v for k, v in weights.items() if not k.startswith("head.")}\n'
+            "    network.load_state_dict(weights, False)",
+            "In this file a tensor was missing",
+        ),
         (STRICT, "    network.load_state_dict(weights, strict=False)", "In this file a tensor was missing"),
         (
             None,
@@ -226,14 +231,33 @@ def warm_start(network, state_dict):
         ),
         ("name.removeprefix(prefix)", "name.lstrip(prefix)", 'Missing key(s) in state_dict: "neck.network.weight"'),
         ("name.removeprefix(prefix)", 'name.replace(prefix, "")', 'Unexpected key(s) in state_dict: "neck.weight"'),
-        (STRICT, f"{STRICT}\n    network.prep.requires_grad_(False)", "freezes the body"),
-        (STRICT, f"{STRICT}\n    network.eval()", "in eval mode"),
-        (STRICT, "    network.load_state_dict(weights, assign=True)", "share their memory"),
+        (STRICT, f"{STRICT}\n    network.prep.requires_grad_(False)", "You freeze the network's prep.0.weight"),
+        (STRICT, f"{STRICT}\n    network.eval()", "leaves you in the other"),
+        (STRICT, "    network.load_state_dict(weights, assign=True)", "new parameters"),
         (
             "    prefix",
             '    state_dict.pop("network.head.2.weight", None)\n    prefix',
             "changes the weights it was given",
         ),
+    ],
+}
+
+ALSO_RIGHT: dict[str, list[str]] = {
+    "difference": [
+        """
+def difference(mine, theirs):
+    a, b = torch.tensor(mine), torch.tensor(theirs)
+    return a.mean() - b.mean(), (a.var() / len(a) + b.var() / len(b)).sqrt()
+""",
+    ],
+    "held_out": [
+        """
+import numpy as np
+
+def held_out(images, share):
+    digests = [hashlib.md5(image.numpy()).digest() for image in images]
+    return np.array([int.from_bytes(digest, "big") / 2**128 for digest in digests]) < share
+""",
     ],
 }
 
@@ -258,7 +282,8 @@ def warm_start(network, state_dict):
     head = network.head
     network.head = nn.Identity()
     try:
-        body = {k[8:]: v for k, v in state_dict.items() if k.startswith("network.") and ".head." not in k}
+        names = [k for k in state_dict if k.startswith("network.") and not k.startswith("network.head.")]
+        body = {k[8:]: state_dict[k] for k in names}
         network.load_state_dict(body, strict=True)
     finally:
         network.head = head

@@ -2,9 +2,12 @@
 
 import ast
 import copy
+import datetime
 import itertools
+import os
 import random
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -15,18 +18,24 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from s12lib import check, exercises, use
-from s12lib.exercises import expect, judging, lesson02
+from s12lib.exercises import elsewhere, expect, judging, lesson02, lesson02_residual, notebook_state, time_limit
 from s12lib.exercises.expect import Mistake, call
 from s12lib.exercises.judging import Exercise, verdict_on
+from s12lib.exercises.mutations import mutants
 
 LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("[0-9]*.ipynb"))
 CASE_FILES = [import_module(path.stem) for path in sorted(Path(__file__).parent.glob("exercise_cases*.py"))]
-WRONG, RIGHT, ALSO_RIGHT, EQUIVALENT = (
+RIGHT, ALSO_RIGHT, EQUIVALENT = (
     {name: case for file in CASE_FILES for name, case in getattr(file, kind, {}).items()}
-    for kind in ("WRONG", "RIGHT", "ALSO_RIGHT", "EQUIVALENT")
+    for kind in ("RIGHT", "ALSO_RIGHT", "EQUIVALENT")
 )
+WRONG: dict = {}
+for file in CASE_FILES:
+    for name, cases in file.WRONG.items():
+        WRONG.setdefault(name, []).extend(cases)
 CHECK = re.compile(r'^check\("(\w+)", (\w+)\)$', re.M)
 SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.*?)```", re.S)
 
@@ -49,7 +58,18 @@ def exercises_in(path: Path):
             yield found[1], found[2], cell.source, solution[1], "\n".join(imports)
 
 
-CASES = {case[0]: case[1:] for path in LESSONS for case in exercises_in(path)}
+def in_long_lines(solutions: list[str]) -> list[str]:
+    """The solutions as ruff formats them in lines of 120: the lessons break theirs earlier, here and there anew."""
+    mark = "# ---- the next ----"
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "120", "-"]
+    given = f"\n{mark}\n".join(solutions)
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
+    return [text.strip() + "\n" for text in done.stdout.split(mark)]
+
+
+FOUND = [case for path in LESSONS for case in exercises_in(path)]
+SOLUTIONS = in_long_lines([case[3] for case in FOUND])
+CASES = {case[0]: (*case[1:3], solution, case[4]) for case, solution in zip(FOUND, SOLUTIONS, strict=True)}
 NAMES = list(CASES)
 
 
@@ -96,7 +116,8 @@ def test_librarys_answer_passes(name):
     ("name", "text"), [(name, text) for name in NAMES for text in (RIGHT[name], *ALSO_RIGHT.get(name, []))]
 )
 def test_differently_written_right_answer_passes(name, text):
-    assert verdict(name, text) == judging.Verdict("PASS")
+    given = verdict(name, text)
+    assert (given.status, given.hint) == ("PASS", "")
 
 
 @pytest.mark.parametrize(("name", "old", "new", "hint"), [(n, *case) for n in NAMES for case in WRONG[n]])
@@ -113,76 +134,24 @@ def test_each_exercise_is_tried_with_at_least_four_wrong_answers(name):
     assert len(WRONG[name]) >= 4
 
 
-def test_pictures_for_predict_classes_are_of_several_classes_and_training_mode_shows():
-    network, images = lesson02.network_and_pictures()
+def test_images_for_predict_classes_are_of_several_classes_and_training_mode_shows():
+    network, images = lesson02.network_and_images()
     with torch.no_grad():
         evaluated = copy.deepcopy(network).eval()(images)
         trained = copy.deepcopy(network).train()(images)
     classes, gap = evaluated.argmax(dim=1), evaluated.topk(2).values.diff().abs()
     assert len(classes.unique()) >= 3
     assert (trained.argmax(dim=1) != classes).sum() >= 10
-    assert gap.min() > 0.01, "rounding must not decide a picture's class"
+    assert gap.min() > 0.01, "rounding must not decide an image's class"
 
 
 # ---- mechanical mutations --------------------------------------------------------------------------------------------
-
-OPERATORS = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Pow: ast.Mult,
-    ast.Mod: ast.FloorDiv, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.And: ast.Or, ast.Or: ast.And,
-    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
-}  # fmt: skip
-
-
-def mutations(tree: ast.Module):
-    """Change one thing in the tree, yield, and put it back: operators, constants, keywords, statements, arguments."""
-    for node in list(ast.walk(tree)):
-        for field in ("op", "ops"):
-            old = getattr(node, field, None)
-            first = old[0] if isinstance(old, list) and old else old
-            if type(first) in OPERATORS:
-                new = OPERATORS[type(first)]()
-                yield from changed(node, field, [new, *old[1:]] if isinstance(old, list) else new)
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            yield from changed(node, "value", node.value + 1)
-            yield from changed(node, "value", node.value - 1)
-        if isinstance(node, ast.Constant) and isinstance(node.value, bool):
-            yield from changed(node, "value", not node.value)
-        if isinstance(node, ast.UnaryOp):
-            yield from changed(node, "op", ast.UAdd())
-        for k in range(len(getattr(node, "keywords", []))):
-            yield from changed(node, "keywords", node.keywords[:k] + node.keywords[k + 1 :])
-        if isinstance(node, ast.Call) and len(node.args) > 1:
-            yield from changed(node, "args", [node.args[1], node.args[0], *node.args[2:]])
-        for block in ("body", "orelse", "finalbody"):
-            lines = getattr(node, block, None)
-            if isinstance(lines, list) and not isinstance(node, ast.Module | ast.ClassDef):
-                for k in range(len(lines)):
-                    yield from changed(node, block, [*lines[:k], ast.Pass(), *lines[k + 1 :]])
-
-
-def changed(node: ast.AST, field: str, value):
-    old = getattr(node, field)
-    setattr(node, field, value)
-    yield
-    setattr(node, field, old)
-
-
-def mutants(text: str) -> list[str]:
-    tree = ast.parse(text)
-    texts = [ast.unparse(ast.fix_missing_locations(copy.deepcopy(tree))) for _ in mutations(tree)]
-    return [mutant for mutant in texts if mutant != ast.unparse(tree)]
-
-
-def difference(text: str, mutant: str) -> str:
-    """The lines in which a mutant differs from the solution."""
-    before, after = ast.unparse(ast.parse(text)).splitlines(), mutant.splitlines()
-    return "; ".join(new.strip() for old, new in zip(before, after, strict=True) if old != new)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_mutation_that_changes_behaviour_is_rejected(name):
     solution = CASES[name][2]
-    survivors = {difference(solution, m) for m in mutants(solution) if verdict(name, m).status == "PASS"}
+    survivors = {change for mutant, change in mutants(solution).items() if verdict(name, mutant).status == "PASS"}
     assert survivors == set(EQUIVALENT.get(name, {}))
 
 
@@ -266,7 +235,7 @@ MISBEHAVING = {
     seeds_python: "Python's random generator",
     changes_dtype: "default dtype",
     switches_gradients_off: "records gradients",
-    (lambda x: (2 * x).numpy()): "NumPy array",
+    (lambda x: (2 * x).tolist()): "yours is a list",
     (lambda x: None): "return missing",
     (lambda x: 2 * x[:2]): "shape",
     (lambda: 1): "raised TypeError",
@@ -288,6 +257,140 @@ def test_misbehaving_answer_gets_a_verdict_and_changes_nothing_outside(answer, h
     assert torch.is_grad_enabled()
 
 
+SETTERS = {
+    "how many threads torch uses": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "whether torch's algorithms are deterministic": lambda: torch.use_deterministic_algorithms(True),
+    "torch's precision of matrix products": lambda: torch.set_float32_matmul_precision("medium"),
+    "torch's default device": lambda: torch.set_default_device("meta"),
+    "the hooks on all modules": lambda: nn.modules.module.register_module_forward_hook(lambda *_: None),
+    "what NumPy does about errors": lambda: np.seterr(all="ignore"),
+    "Python's recursion limit": lambda: sys.setrecursionlimit(4321),
+    "the working directory": lambda: os.chdir("/"),
+    "the environment variables": lambda: os.environ.update(S12_DATA_DIR="nowhere"),
+}
+
+
+@pytest.mark.parametrize("what", SETTERS)
+def test_setting_of_the_notebook_that_an_answer_changes_is_named_and_put_back(what):
+    def answer(x):
+        doubled = 2 * x
+        SETTERS[what]()
+        return doubled
+
+    before = notebook_state.read()
+    assert verdict_on(DOUBLING, answer).hint == f"Your answer changes {what}, which belongs to the whole notebook."
+    assert notebook_state.changes(before) == []
+
+
+def test_answer_that_is_right_the_first_time_only_is_asked_again():
+    calls = []
+
+    def answer(x, kept=[]):  # noqa: B006
+        calls.append(x)
+        kept.append(x)
+        return 2 * x if len(kept) == 1 else x
+
+    given = verdict_on(DOUBLING, answer)
+    assert "right the first time only" in given.hint
+    assert "Not the double" in given.hint
+    assert len(calls) == 2
+
+
+def test_answer_in_numpy_passes_and_goes_on_as_tensors(double, capsys):
+    answer = lambda x: (2 * x).numpy()[::-1][::-1]  # noqa: E731
+    assert verdict_on(DOUBLING, answer) == judging.Verdict("PASS", in_numpy=True)
+    goes_on = use("double", answer)
+    assert torch.equal(goes_on(torch.ones(2)), torch.full((2,), 2.0))
+    assert goes_on(x=torch.ones(1)).tolist() == [2.0]
+
+
+def test_arrays_within_what_an_answer_returns_are_made_tensors_and_nothing_else_is_touched():
+    text, tensor = np.array(["a"]), torch.ones(2)
+    parts = judging.InTorch(lambda: ({"w": np.arange(3)}, [tensor, np.float32(2)], text))()
+    assert torch.equal(parts[0]["w"], torch.arange(3))
+    assert parts[1][0] is tensor
+    assert type(parts[1][1]) is np.float32
+    assert parts[2] is text
+
+
+# ---- blocks that come in other forms ---------------------------------------------------------------------------------
+
+
+class Block(nn.Module):
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.bn1(self.conv1(x)))
+        return x + torch.relu(self.bn2(self.conv2(h)))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_scripted_block_is_judged_as_any_other():
+    given = verdict_on(exercises.exercises()["residual"], lambda channels: torch.jit.script(Block(channels)))
+    assert (given.status, given.hint) == ("PASS", "")
+
+
+def test_layers_of_a_compiled_block_are_seen():
+    block = torch.compile(Block(4), backend="eager")
+    assert len(lesson02_residual._layers(block, nn.Conv2d)) == 2
+
+
+# ---- another day, another process ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ask", "word"), [
+    (lambda: time.time() // 3600, "the time"),
+    (lambda: time.localtime().tm_yday, "the time"),
+    (lambda: time.strftime("%d %H"), "the time"),
+    (lambda: datetime.datetime.now().date(), "the time"),
+    (lambda: datetime.datetime.now(datetime.UTC).day, "the time"),
+    (lambda: os.getpid(), "process"),
+    (lambda: hash("text"), "salted"),
+    (lambda: hash((1, ("text",))), "salted"),
+    (lambda: torch.initial_seed(), "random generator"),
+    (lambda: np.random.get_state()[1].sum(), "random generator"),  # noqa: NPY002
+])  # fmt: skip
+def test_what_differs_elsewhere_is_named_and_nothing_stays_changed(ask, word):
+    before, now, originals = notebook_state.read(), time.time(), (time.time, hash, datetime.datetime)
+    with pytest.raises(Mistake, match=word):
+        elsewhere.same_elsewhere(ask, ask, "")
+    assert notebook_state.changes(before) == []
+    assert (time.time, hash, datetime.datetime) == originals
+    assert time.time() - now < 3600
+
+
+@pytest.mark.parametrize("ask", [
+    lambda: hash(12), lambda: time.strftime("%Y", time.gmtime(0)), lambda: datetime.date(2020, 1, 2),
+    lambda: random.Random("text").random(), lambda: torch.rand(1, generator=torch.Generator().manual_seed(3)).item(),
+])  # fmt: skip
+def test_what_is_the_same_everywhere_passes(ask):
+    elsewhere.same_elsewhere(ask, ask, "")
+
+
+def test_a_name_imported_by_the_notebook_is_replaced_too_and_other_threads_keep_the_time():
+    namespace = {}
+    exec("from time import time\ndef ask(): return time() // 60", namespace)
+    kept, seen, stop = namespace["time"], [], threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            seen.append(time.time())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with pytest.raises(Mistake, match="the time"):
+        elsewhere.same_elsewhere(namespace["ask"], namespace["ask"], "")
+    stop.set()
+    watcher.join()
+    assert namespace["time"] is kept
+    assert max(seen) - min(seen) < 3600
+
+
 def test_answer_whose_import_draws_random_numbers_is_not_blamed(tmp_path, monkeypatch):
     (tmp_path / "library_that_draws.py").write_text("import random\nrandom.random()\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -302,17 +405,29 @@ def test_answer_whose_import_draws_random_numbers_is_not_blamed(tmp_path, monkey
 
 
 def test_answer_that_never_returns_is_stopped(monkeypatch):
-    monkeypatch.setattr(judging, "TIME_LIMIT", 0.3)
+    monkeypatch.setattr(time_limit, "TIME_LIMIT", 0.1)
 
-    def forever(x):
+    def sleeps(x):
         while True:
             time.sleep(0.01)
 
+    def computes(x):
+        while True:
+            x = x + 1
+
     before = threading.active_count()
-    given = verdict_on(DOUBLING, forever)
-    assert given.status == "TRY AGAIN"
-    assert "Does its loop ever end" in given.hint
+    for forever in (sleeps, computes):
+        given = verdict_on(DOUBLING, forever)
+        assert given.status == "TRY AGAIN"
+        assert "Does its loop ever end" in given.hint
     assert threading.active_count() == before
+
+
+def test_answer_that_waits_for_a_busy_processor_is_given_its_time(monkeypatch, tmp_path):
+    """As the kernel would count it: a second by the clock, of which it computed nothing and slept nothing."""
+    monkeypatch.setattr(time_limit, "TIME_LIMIT", 0.05)
+    monkeypatch.setattr(time_limit.Path, "read_text", lambda path: "0 99000000000 1")
+    assert verdict_on(DOUBLING, lambda x: (time.sleep(0.5), 2 * x)[1]).status == "PASS"
 
 
 def test_answer_whose_error_cannot_say_what_it_is_gets_a_verdict_too():

@@ -126,7 +126,7 @@ def test_code_that_reaches_for_the_judge_is_pointed_out(source):
 def judged(monkeypatch):
     """Judges in this process: the answers of these tests are harmless."""
     monkeypatch.setattr("torch.set_num_threads", lambda count: None)
-    monkeypatch.setattr("s12lib.exercises.judging.TIME_LIMIT", 20.0)
+    monkeypatch.setattr("s12lib.exercises.time_limit.TIME_LIMIT", 20.0)
     return lambda source, name=COUNT: judge.judge_answer(name, source, "f", 20.0)
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from importlib import import_module
 from typing import Any
 
-from s12lib.exercises.judging import Exercise, Verdict, verdict_on
+from s12lib.exercises.judging import Exercise, InTorch, Verdict, verdict_on
 
 __all__ = ["check", "use"]
 
@@ -51,7 +51,7 @@ def use(name: str, answer: Any) -> Any:
     verdict: Verdict = verdict_on(exercise, answer)
     if verdict.status == "PASS":
         print(f"{name}: going on with your answer.")
-        return answer
+        return InTorch(answer) if verdict.in_numpy else answer
     print(f"{name}: going on with the library's answer.")
     return exercise.reference
 

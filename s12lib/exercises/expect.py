@@ -2,7 +2,7 @@
 
 import copy
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ class Mistake(Exception):
 def call(answer: Callable[..., Any], *inputs: Any) -> Any:
     """What the answer returns for copies of the inputs. Raises Mistake when it changes them.
 
-    A network is handed out itself, no copy: the check that made it looks at what has become of it.
+    A network is handed out itself, no copy: ``Owned`` looks at what has become of it.
     """
     given = [each if isinstance(each, nn.Module) else copy.deepcopy(each) for each in inputs]
     result = answer(*given)
@@ -29,6 +29,14 @@ def call(answer: Callable[..., Any], *inputs: Any) -> Any:
         raise Mistake(
             "Your answer changes its input in place, so whoever hands it to you loses it.",
             "Look for +=, -=, *=, /=, an assignment to a part of the input, or a method that ends in an underscore.",
+        )
+    if any(
+        isinstance(each, torch.Tensor) and each.requires_grad != old.requires_grad
+        for each, old in zip(given, inputs, strict=True)
+    ):
+        raise Mistake(
+            "Your answer switches requires_grad of its input, which belongs to whoever hands it to you.",
+            "x.detach().requires_grad_() makes a tensor of your own.",
         )
     return result
 
@@ -41,8 +49,9 @@ def present(result: Any, what: str = "the result") -> Any:
 
 
 def pair(result: Any, things: str, which: str, advice: str = "") -> tuple[Any, Any]:
-    """The two parts of the result. Raises Mistake unless it is a tuple or a list of two ``things``."""
-    if not isinstance(present(result, things), tuple | list) or len(result) != 2:
+    """The two parts of the result. Raises Mistake unless it is two ``things``, or a tensor that stacks them."""
+    stacked = isinstance(result, torch.Tensor) and result.ndim > 0
+    if not (isinstance(present(result, things), tuple | list) or stacked) or len(result) != 2:
         raise Mistake(f"Return {things}: {which}.", advice)
     return result[0], result[1]
 
@@ -71,15 +80,29 @@ def number(result: Any, what: str = "the result") -> float:
     return float(result)
 
 
+def whole(result: Any, what: str) -> int:
+    """The result as an int. Raises Mistake unless it is a whole number, or a tensor of a whole type without axes."""
+    if isinstance(result, torch.Tensor) and result.ndim == 0 and not result.is_floating_point():
+        result = result.item()
+    if isinstance(result, bool) or not isinstance(present(result), numbers.Integral):
+        raise Mistake(f"{what}: return an int, not {kind_of(result)}.", "int(...), or // where you divide")
+    return int(result)
+
+
 def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> bool:
     """Whether two tensors of the same shape agree in every element; nan agrees with nothing."""
     return a.shape == b.shape and bool(torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance))
 
 
-def recognise(result: torch.Tensor, hints: dict[str, torch.Tensor], advice: str) -> None:
-    """Raise Mistake with the hint whose value is the result: what a known slip would have given."""
-    for hint, value in hints.items():
-        if close(result, value):
+def recognise(cases: Iterable[tuple[torch.Tensor, dict[str, torch.Tensor]]], advice: str) -> None:
+    """Raise Mistake with the hint of the known slip that explains every result.
+
+    ``cases``: a result, and by hint what each slip would have given there. A slip that shows in some cases only is
+    left out of the others; one that explains one result and not the next is another mistake.
+    """
+    cases = list(cases)
+    for hint in dict.fromkeys(hint for _, slips in cases for hint in slips):
+        if all(close(result, slips[hint]) for result, slips in cases if hint in slips):
             raise Mistake(hint, advice)
 
 
@@ -90,6 +113,8 @@ def _same(given: Any, original: Any) -> bool:
         return np.array_equal(given, original)
     if isinstance(given, nn.Module):
         return True
+    if isinstance(given, list | tuple):
+        return len(given) == len(original) and all(map(_same, given, original))
     return bool(given == original)
 
 

@@ -1,12 +1,5 @@
-"""Judge an answer that may be wrong in any way, without letting it break or change anything outside.
+"""Judge an answer that may be wrong in any way, without letting it break or change anything outside."""
 
-The answer runs in a thread of its own with a time limit: a thread, since a notebook on Windows cannot fork.
-"""
-
-import ctypes
-import random
-import threading
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from s12lib.exercises import notebook_state, time_limit
 from s12lib.exercises.expect import Mistake, kind_of
 
-TIME_LIMIT = 20.0  # seconds of computing; a right answer takes a fraction of one
-PATIENCE = 3  # times as long, by the clock, for an answer that waits, or a machine that is busy with something else
 PACKAGE = str(Path(__file__).parent.parent)
 
 
@@ -39,77 +31,104 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Verdict:
-    """PASS, TRY AGAIN or TO DO; a ``TRY AGAIN`` has a hint, and perhaps ``more`` to tell the second time."""
+    """PASS, TRY AGAIN or TO DO; a ``TRY AGAIN`` has a hint, and perhaps ``more`` to tell the second time.
+
+    ``in_numpy`` says that the answer passes, and returns NumPy arrays where the notebook goes on with tensors.
+    """
 
     status: str
     hint: str = ""
     more: str = ""
+    in_numpy: bool = False
+
+
+class InTorch:
+    """An answer whose NumPy arrays are made torch tensors, wherever they stand in what it returns."""
+
+    def __init__(self, answer: Callable[..., Any]) -> None:
+        self.__wrapped__ = answer
+        self.needed = False  # whether there was an array so far
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return self._converted(self.__wrapped__(*given, **named))
+
+    def _converted(self, result: Any) -> Any:
+        if isinstance(result, np.ndarray) and result.dtype.kind in "biuf":
+            self.needed = True
+            return torch.from_numpy(np.ascontiguousarray(result).reshape(result.shape))
+        if type(result) in (tuple, list, dict):
+            parts = list(result.values()) if isinstance(result, dict) else result
+            converted = [self._converted(part) for part in parts]
+            if any(new is not old for new, old in zip(converted, parts, strict=True)):
+                return (
+                    dict(zip(result, converted, strict=True)) if isinstance(result, dict) else type(result)(converted)
+                )
+        return result
 
 
 def verdict_on(exercise: Exercise, answer: Any) -> Verdict:
     """Judge an answer. Whatever it raises, changes or never finishes: this returns, and global state is restored."""
-    torch_rng, numpy_rng, python_rng = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    dtype, verdicts = torch.get_default_dtype(), list[Verdict]()
-    thread = threading.Thread(target=lambda: verdicts.append(_judge(exercise, answer)), daemon=True)
+    before, verdicts = notebook_state.read(), list[Verdict]()
     try:
         torch.set_default_dtype(torch.float32)
-        thread.start()
-        computed, clock = time.process_time(), time.monotonic()
-        while (
-            thread.is_alive()
-            and time.process_time() - computed < TIME_LIMIT
-            and time.monotonic() - clock < PATIENCE * TIME_LIMIT
-        ):
-            thread.join(min(0.5, TIME_LIMIT))
-        finished = not thread.is_alive()
-        if not finished:
-            _interrupt(thread)
+        if time_limit.finishes(lambda: verdicts.append(_judge(exercise, answer))):
+            return verdicts[0]
     finally:
-        torch.set_default_dtype(dtype)
-        torch.set_rng_state(torch_rng)
-        np.random.set_state(numpy_rng)  # noqa: NPY002
-        random.setstate(python_rng)
-    if finished:
-        return verdicts[0]
+        notebook_state.restore(before)
     return Verdict(
         "TRY AGAIN",
-        f"Your answer was stopped after {TIME_LIMIT:g} seconds. Does its loop ever end?",
+        f"Your answer was stopped after {time_limit.TIME_LIMIT:g} seconds. Does its loop ever end?",
         "A right answer takes far less than a second. Print the loop's variable, and see whether it moves.",
     )
 
 
-def _interrupt(thread: threading.Thread) -> None:
-    """Raise SystemExit inside a thread that will not end, so that it does not go on using the processor."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
-    thread.join(1)
-
-
 def _judge(exercise: Exercise, answer: Any) -> Verdict:
-    before = _global_state()
     try:
         if not callable(answer):
             raise Mistake(f"check needs the function or class itself, but was given {kind_of(answer)}.")
-        exercise.judge(answer)
-        changed = _traces(before, exercise.draws)
-        if changed and all("generator" in what for what in changed):
-            _draw_from_each_generator()  # what it imported may have drawn while it loaded, which happens only once
-            before = _global_state()
-            exercise.judge(answer)
-            changed = _traces(before, exercise.draws)
+        asked = answer if isinstance(answer, type) else InTorch(answer)
+        before = notebook_state.read()
+        exercise.judge(asked)
+        changed = notebook_state.changes(before)
+        notebook_state.restore(before)
+        changed = [what for what in _asked_again(exercise, asked, before) if what in changed]  # no import's doing
         if changed:
             raise Mistake(
                 f"Your answer changes {changed[0]}, which belongs to the whole notebook.",
-                "Use a torch.Generator of your own for random numbers, and `with torch.no_grad():` for gradients.",
+                "Use a torch.Generator of your own for random numbers, `with torch.no_grad():` for gradients, and "
+                "put back what you change for a while.",
             )
-        if exercise.draws:
-            _look_for_a_seed(exercise, answer)
     except Mistake as mistake:
         return Verdict("TRY AGAIN", mistake.hint, mistake.more)
     except NotImplementedError as error:
         return _raised(error) if error.args else Verdict("TO DO")
     except BaseException as error:  # also SystemExit: an answer may call exit()
         return _raised(error)
-    return Verdict("PASS")
+    return Verdict("PASS", in_numpy=isinstance(asked, InTorch) and asked.needed)
+
+
+def _asked_again(exercise: Exercise, answer: Any, before: dict[str, Any]) -> list[str]:
+    """Judge a right answer anew, and return what it changes. Raises Mistake when it is right the first time only.
+
+    An exercise that ``draws`` is asked from two different seeds, which must not lead to the same state.
+    """
+    try:
+        if not exercise.draws:
+            exercise.judge(answer)
+            return notebook_state.changes(before)
+        ends = []
+        for seed in (1, 2):
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPU's, too
+            exercise.judge(answer)
+            ends.append(torch.get_rng_state())
+    except Exception as error:
+        raise Mistake(
+            f"Your answer is right the first time only; asked the same again, it is not: {error}",
+            "What lives on from one call to the next? Perhaps a default such as kept=[], or a list outside.",
+        ) from error
+    if torch.equal(*ends):
+        raise Mistake("Your answer seeds torch's random generator, which belongs to the whole notebook.")
+    return [what for what in notebook_state.changes(before) if "generator" not in what]
 
 
 def _raised(error: BaseException) -> Verdict:
@@ -131,39 +150,3 @@ def _raised(error: BaseException) -> Verdict:
         f"Your answer raised {type(error).__name__}: {message}",
         f"The last line that Python reached: {line}" if line else "",
     )
-
-
-def _global_state() -> dict[str, Any]:
-    """What an answer must leave as it is, each under the words that a hint uses for it."""
-    return {
-        "torch's random generator": torch.get_rng_state().numpy().tobytes(),
-        "NumPy's random generator": str(np.random.get_state()),  # noqa: NPY002
-        "Python's random generator": hash(random.getstate()),
-        "torch's default dtype": torch.get_default_dtype(),
-        "torch's default device": torch.get_default_device(),
-        "whether torch records gradients": torch.is_grad_enabled(),
-    }
-
-
-def _traces(before: dict[str, Any], draws: bool) -> list[str]:
-    """What of the global state is another than before; an answer that ``draws`` may move the generators on."""
-    after = _global_state()
-    return [what for what in after if after[what] != before[what] and not (draws and "generator" in what)]
-
-
-def _draw_from_each_generator() -> None:
-    """So that an answer which seeds one of them does not find it as it had left it."""
-    torch.rand(1)
-    np.random.random()  # noqa: NPY002
-    random.random()
-
-
-def _look_for_a_seed(exercise: Exercise, answer: Any) -> None:
-    """Two different seeds must not lead to the same state: otherwise the answer has seeded the generator itself."""
-    ends = []
-    for seed in (1, 2):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPU's, too
-        exercise.judge(answer)
-        ends.append(torch.get_rng_state())
-    if torch.equal(*ends):
-        raise Mistake("Your answer seeds torch's random generator, which belongs to the whole notebook.")

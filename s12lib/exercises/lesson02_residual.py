@@ -33,34 +33,116 @@ def _through(block: nn.Module, images: torch.Tensor) -> Any:
 
 def _judge_residual(answer: Any) -> None:
     generator = torch.Generator().manual_seed(5)
-    for channels in (4, 6):
-        block = answer(channels)
-        if not isinstance(block, nn.Module):
-            raise Mistake(f"ResidualBlock({channels}) should make an nn.Module.", "class ResidualBlock(nn.Module):")
-        convs = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
-        norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d)]
+    for channels in (4, 6, 1):
+        block = _made(answer, channels)
+        convs, norms = _layers(block, nn.Conv2d), _layers(block, nn.BatchNorm2d)
         _count_layers(block, channels, convs, norms)
+        _look_at_settings(block, norms)
         for parameter in block.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=generator) / parameter[0].numel() ** 0.5
+            parameter.data.copy_(torch.randn(parameter.shape, generator=generator) / parameter[0].numel() ** 0.5)
         for norm in norms:
-            norm.running_mean = torch.randn(channels, generator=generator)
-            norm.running_var = torch.rand(channels, generator=generator) + 0.5
+            norm.running_mean.copy_(torch.randn(channels, generator=generator))
+            norm.running_var.copy_(torch.rand(channels, generator=generator) + 0.5)
         images = torch.randn(5, channels, 6, 7, generator=generator)
-        for training in (False, True):  # with running statistics, then with the batch's own
-            means = torch.stack([norm.get_buffer("running_mean") for norm in norms])
-            result = tensor(_through(block.train(training), images), images.shape, "the block's output")
-            _compare_block(result, images, convs, norms, training)
-        if any(torch.equal(norm.get_buffer("running_mean"), mean) for norm, mean in zip(norms, means, strict=True)):
+        for training, some in ((False, images), (False, images[:1]), (True, images)):  # running, then batch statistics
+            means = torch.stack([norm.running_mean for norm in norms])
+            spreads = torch.stack([norm.running_var for norm in norms])
+            result = tensor(_through(block.train(training), some), some.shape, "the block's output")
+            if not training and not all(
+                torch.equal(norm.running_mean, mean) and torch.equal(norm.running_var, spread)
+                for norm, mean, spread in zip(norms, means, spreads, strict=True)
+            ):
+                raise Mistake(
+                    "In evaluation mode your block changes its running statistics.", "forward only reads them"
+                )
+            _compare_block(result, some, convs, norms, training)
+            if block.training != training or any(norm.training != training for norm in norms):
+                raise Mistake("Your block switches itself between training and evaluation.", "no train() in forward")
+        if any(torch.equal(norm.running_mean, mean) for norm, mean in zip(norms, means, strict=True)):
             raise Mistake(
                 "In training your BatchNorm keeps no running mean, so there would be nothing to go by in evaluation.",
                 "nn.BatchNorm2d(channels), with its momentum and everything else as it is.",
             )
         _look_at_gradient(block.eval(), images, convs, norms)
+    _judge_fresh(answer, torch.randn(8, 4, 6, 6, generator=generator))
 
 
-def _count_layers(block: nn.Module, channels: int, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d]) -> None:
+def _made(answer: Any, channels: int) -> nn.Module:
+    block = answer(channels)
+    if not isinstance(block, nn.Module):
+        raise Mistake(f"ResidualBlock({channels}) should make an nn.Module.", "class ResidualBlock(nn.Module):")
+    if any(isinstance(parameter, nn.UninitializedParameter) for parameter in block.parameters()):
+        block(torch.zeros(2, channels, 4, 4))  # lazy layers learn their sizes from the first batch
+    return block
+
+
+def _layers(block: nn.Module, kind: type[nn.Module]) -> list[Any]:
+    """The block's layers of this kind, also in a block that torch.jit has scripted."""
+    name = kind.__name__
+    return [m for m in block.modules() if isinstance(m, kind) or getattr(m, "original_name", "") == name]
+
+
+def _hidden_layers(block: nn.Module) -> str:
+    """The kind of the Python container in which layers are hidden from the block, or nothing."""
+    for module in block.modules():
+        for value in vars(module).values():
+            items = value.values() if isinstance(value, dict) else value
+            holds = isinstance(value, list | tuple | dict) and any(isinstance(item, nn.Module) for item in items)
+            if holds and value is not module._modules:
+                return type(value).__name__
+    return ""
+
+
+def _look_at_settings(block: nn.Module, norms: list[Any]) -> None:
+    if not all(module.training for module in block.modules()):
+        raise Mistake("A new block should be in training mode; yours comes in evaluation mode.", "no eval()")
+    if any(norm.running_mean is None or norm.momentum == 0 for norm in norms):
+        raise Mistake(
+            "In training your BatchNorm keeps no running mean, so there would be nothing to go by in evaluation.",
+            "nn.BatchNorm2d(channels), with its momentum and everything else as it is.",
+        )
+    if any(norm.momentum is not None and norm.momentum > 1 for norm in norms):
+        raise Mistake("With a momentum above 1 BatchNorm's running mean jumps past the batch's.", "Leave out momentum.")
+
+
+def _judge_fresh(answer: Any, images: torch.Tensor) -> None:
+    """A block with the weights that it gives itself must be able to learn, and share them with no other."""
+    block, other = _made(answer, 4), _made(answer, 4)
+    if {p.data_ptr() for p in block.parameters()} & {p.data_ptr() for p in other.parameters()}:
+        raise Mistake(
+            "Two of your blocks share their layers: training one changes the other.", "Make new ones each time."
+        )
+    weights = {name: parameter.detach().clone() for name, parameter in block.named_parameters()}
+    output = block(images)
+    if output.requires_grad:
+        output.square().sum().backward()
+    gradients = {name: p.grad.clone() if p.grad is not None else torch.zeros(1) for name, p in block.named_parameters()}
+    if not all(torch.isfinite(gradient).all() for gradient in gradients.values()):
+        raise Mistake("In a new block gradients are nan or infinite.", "Leave the layers' first weights as they are.")
+    still = [name for name, gradient in gradients.items() if not gradient.any()]
+    if still:
+        raise Mistake(
+            f"No gradient reaches {', '.join(still)} in a new block, so it could never learn.",
+            "Zeros before a ReLU block every gradient, as requires_grad=False does. Leave the first weights.",
+        )
+    for name, weight in weights.items():
+        if weight.ndim == 4 and weight.std(0).max() < 1e-6:
+            raise Mistake(f"{name} begins with all filters alike, and they stay so.", "Leave the first weights random.")
+        if not torch.equal(weight, dict(block.named_parameters())[name]):
+            raise Mistake("Your forward changes the block's own weights.", "Training does that, forward only reads.")
+    block(images)
+    if any(p.grad is None or not torch.equal(p.grad, gradients[name]) for name, p in block.named_parameters()):
+        raise Mistake("Your forward clears the gradients that were gathered.", "Leave zero_grad to whoever trains.")
+
+
+def _count_layers(block: nn.Module, channels: int, convs: list[Any], norms: list[Any]) -> None:
     count = sum(p.numel() for p in block.parameters())
-    if len(convs) == 2 and any(c.bias is not None for c in convs):
+    if (len(convs) < 2 or len(norms) < 2) and (kind := _hidden_layers(block)):
+        raise Mistake(
+            f"Your layers are in a Python {kind}, where nn.Module does not see them: no optimiser would train them.",
+            "nn.ModuleList([...]), nn.ModuleDict({...}), or an attribute for each layer.",
+        )
+    if len(convs) == 2 and any(getattr(c, "bias", None) is not None for c in convs):
         raise Mistake(
             "Your convolutions have a bias. BatchNorm subtracts the mean right after, so a bias there can do nothing.",
             "nn.Conv2d(..., bias=False)",
@@ -79,12 +161,12 @@ def _count_layers(block: nn.Module, channels: int, convs: list[nn.Conv2d], norms
         )
     if count != (right := 2 * (9 * channels**2 + 2 * channels)):
         raise Mistake(
-            f"With {channels} channels the block should have {right} parameters; yours has {count}.",
+            f"ResidualBlock({channels}) should have {right} parameters; yours has {count}.",
             "Two 3×3 convolutions without bias, and two BatchNorms, nothing else.",
         )
 
 
-def _orders(convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d], training: bool) -> Iterator[tuple[Layers, Layers]]:
+def _orders(convs: list[Any], norms: list[Any], training: bool) -> Iterator[tuple[Layers, Layers]]:
     """The answer's weights in layers as they should be, in whichever order the answer has named them."""
     right_convs = [partial(F.conv2d, weight=conv.weight, padding=1) for conv in convs]
     right_norms = [
@@ -165,9 +247,7 @@ _WRONG_BLOCKS: list[tuple[Forward, str, str]] = [
 ]
 
 
-def _compare_block(
-    result: torch.Tensor, x: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d], training: bool
-) -> None:
+def _compare_block(result: torch.Tensor, x: torch.Tensor, convs: list[Any], norms: list[Any], training: bool) -> None:
     def matches(forward: Forward) -> bool:
         with torch.no_grad():
             return any(close(result, forward(x, *order), 1e-3) for order in _orders(convs, norms, training))
@@ -189,9 +269,7 @@ def _compare_block(
     )
 
 
-def _look_at_gradient(
-    block: nn.Module, images: torch.Tensor, convs: list[nn.Conv2d], norms: list[nn.BatchNorm2d]
-) -> None:
+def _look_at_gradient(block: nn.Module, images: torch.Tensor, convs: list[Any], norms: list[Any]) -> None:
     """In evaluation mode the answer's gradient must be the right block's too: nothing is detached."""
     x = images.clone().requires_grad_()
     output = block(x)

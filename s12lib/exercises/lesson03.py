@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from s12lib.exercises.expect import Mistake, call, close, tensor
+from s12lib.exercises.expect import Mistake, call, close, recognise, tensor
 from s12lib.exercises.judging import Exercise
 
 
@@ -14,76 +14,64 @@ def smoothed_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, smoothing
     return F.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
-def _losses_gone_wrong(logits: torch.Tensor, labels: torch.Tensor, s: float) -> list[tuple[torch.Tensor, str, str]]:
-    """What well-known mistakes make of the loss, each with its hint."""
+def _losses_gone_wrong(logits: torch.Tensor, labels: torch.Tensor, s: float) -> dict[str, torch.Tensor]:
+    """What well-known mistakes make of the loss, by the hint for each."""
     log_p, hot = logits.log_softmax(1), F.one_hot(labels, logits.shape[1]).to(logits.dtype)
     right, every = -(log_p * hot).sum(1), -log_p.mean(1)
     others = -(log_p * (1 - hot)).sum(1) / (logits.shape[1] - 1)
     down = -logits.log_softmax(0)
-    return [
-        (
-            right.mean(),
-            "This is plain cross-entropy: nothing is smoothed yet.",
-            "Mix in the mean over all classes.",
+    return {
+        "This is plain cross-entropy: nothing is smoothed yet.": right.mean(),
+        "The two parts have changed their weights: most of the target belongs to the label.": (
+            (s * right + (1 - s) * every).mean()
         ),
-        (
-            (s * right + (1 - s) * every).mean(),
-            "The two parts have changed their weights: most of the target belongs to the label.",
-            "(1 - smoothing) * right + smoothing * everywhere",
+        "You spread the rest over the wrong classes only. Here it goes to all of them, the right one too.": (
+            ((1 - s) * right + s * others).mean()
         ),
-        (
-            ((1 - s) * right + s * others).mean(),
-            "You spread the rest over the wrong classes only. Here it goes to all of them, the right one too.",
-            "The mean over all classes, label included.",
+        "You give the whole smoothing to each class. They share it.": (
+            ((1 - s) * right + s * every * logits.shape[1]).mean()
         ),
-        (
-            ((1 - s) * right + s * every * logits.shape[1]).mean(),
-            "You give the whole smoothing to each class. They share it.",
-            "The mean over the classes, not the sum.",
+        "The label keeps all of its weight; it should give some away.": (right + s * every).mean(),
+        "You add up the images' losses. Then a larger batch takes larger steps.": (((1 - s) * right + s * every).sum()),
+        "The sign is wrong: a loss must fall as the label's probability rises.": -((1 - s) * right + s * every).mean(),
+        "Your softmax goes over the images of the batch. It should go over the classes of each image.": (
+            (1 - s) * (down * hot).sum(1).mean() + s * down.mean()
         ),
-        ((right + s * every).mean(), "The label keeps all of its weight; it should give some away.", "1 - smoothing"),
-        (
-            ((1 - s) * right + s * every).sum(),
-            "You add up the pictures' losses. Then a larger batch takes larger steps.",
-            "Take the mean over the batch.",
+        "Logits are no probabilities yet.": (1 - s) * -(logits * hot).sum(1).mean() - s * logits.mean(),
+        "Your mean goes over ten classes, however many there are.": (
+            ((1 - s) * right + s * every * logits.shape[1] / 10).mean()
         ),
-        (
-            -((1 - s) * right + s * every).mean(),
-            "The sign is wrong: a loss must fall as the label's probability rises.",
-            "minus log p",
-        ),
-        (
-            (1 - s) * (down * hot).sum(1).mean() + s * down.mean(),
-            "Your softmax goes over the pictures of the batch. It should go over the classes of each picture.",
-            "log_softmax(dim=1)",
-        ),
-        (
-            (1 - s) * -(logits * hot).sum(1).mean() - s * logits.mean(),
-            "Logits are no probabilities yet.",
-            "logits.log_softmax(dim=1)",
-        ),
-    ]
+    }
 
 
 def _judge_loss(answer: Any) -> None:
     generator = torch.Generator().manual_seed(3)
-    for count, classes, smoothing in ((7, 10, 0.2), (5, 4, 0.35), (6, 10, 0.0)):
+    cases, wrong = [], ""
+    for count, classes, smoothing in (
+        (7, 10, 0.2),
+        (5, 4, 0.35),
+        (6, 10, 0.0),
+        (1, 10, 0.1),
+        (3, 100, 0.5),
+        (4, 2, 0.9),
+    ):
         logits = 2 * torch.randn(count, classes, generator=generator)
-        labels = torch.randint(0, classes, (count,), generator=generator)
+        labels = torch.randint(0, classes - 1, (count,), generator=generator)  # the last class need not occur
         result = call(answer, logits, labels, smoothing)
         if isinstance(result, torch.Tensor) and result.shape == (count,):
-            raise Mistake("You return a loss for each picture; return their mean.", ".mean()")
+            raise Mistake("You return a loss for each image; return their mean.", ".mean()")
         result = tensor(result, (), "the loss")
-        if close(result, smoothed_cross_entropy(logits, labels, smoothing)):
-            continue
-        for wrong, hint, more in _losses_gone_wrong(logits, labels, smoothing):
-            if close(result, wrong):
-                raise Mistake(hint, more)
-        raise Mistake(
-            f"With {classes} classes and smoothing {smoothing} the loss is {result.item():.4f}, "
-            f"but it should be {smoothed_cross_entropy(logits, labels, smoothing).item():.4f}.",
-            "log_softmax over the classes; the label's part and the mean over all classes; then the mean.",
-        )
+        right = smoothed_cross_entropy(logits, labels, smoothing)
+        cases.append((result, _losses_gone_wrong(logits, labels, smoothing)))
+        if not close(result, right) and not wrong:
+            wrong = (
+                f"With {count} images, {classes} classes and smoothing {smoothing} the loss is {result.item():.4f}, "
+                f"but it should be {right.item():.4f}."
+            )
+    if wrong:
+        advice = "minus logits.log_softmax(dim=1): the label's part, and the mean over all classes; then the mean."
+        recognise(cases, advice)
+        raise Mistake(wrong, advice)
     _judge_loss_in_training(answer)
 
 
@@ -99,6 +87,11 @@ def _judge_loss_in_training(answer: Any) -> None:
         )
     logits.requires_grad_()
     loss = answer(logits, labels, 0.1)
+    if logits.grad is not None:
+        raise Mistake(
+            "Your loss runs backward() by itself, so that gradients are added up twice.",
+            "Return the loss, and no more.",
+        )
     wanted = torch.autograd.grad(smoothed_cross_entropy(logits, labels, 0.1), logits)[0]
     gradient = torch.autograd.grad(loss, logits, allow_unused=True)[0] if loss.requires_grad else None
     if gradient is None or not close(gradient, wanted):
@@ -116,41 +109,46 @@ def ema_update(average: torch.Tensor, weights: torch.Tensor, decay: float, every
 
 def _judge_ema(answer: Any) -> None:
     generator = torch.Generator().manual_seed(4)
-    for decay, every in ((0.9, 1), (0.99, 5), (0.8, 3)):
-        average, weights = torch.randn(2, 3, 4, generator=generator)
-        result = tensor(call(answer, average, weights, decay, every), (3, 4), "the new average")
+    shapes = ((3, 4), (3, 4), (3, 4), (1, 1), (5,), (), (2, 3, 1, 2))
+    settings = ((0.9, 1), (0.99, 5), (0.8, 3), (0.3, 2), (0.999, 50), (0.9999, 1000), (0.97, 7))
+    cases, wrong = [], ""
+    for shape, (decay, every) in zip(shapes, settings, strict=True):
+        average, weights = torch.randn(2, *shape, generator=generator)
+        result = tensor(call(answer, average, weights, decay, every), shape, "the new average")
         kept = decay**every
-        if close(result, torch.lerp(weights, average, kept), 1e-5):
-            continue
-        wrong = [
-            (
-                torch.lerp(average, weights, kept),
-                "Average and weights have changed places: yours forgets nearly all of the past.",
-                "The average keeps the large share.",
+        slips = {
+            "Average and weights have changed places: yours forgets nearly all of the past.": (
+                torch.lerp(average, weights, kept)
             ),
-            (
-                torch.lerp(weights, average, decay),
-                "You ignore `every`. An average that is updated every fifth step must forget as much as five steps do.",
-                "decay ** every",
-            ),
-            (
-                torch.lerp(weights, average, 1 - every * (1 - decay)),
-                "Close, but forgetting does not add up, it multiplies: each step keeps its share of what is left.",
-                "decay ** every",
-            ),
-            (
-                kept * average + weights,
-                "Your shares add up to more than 1, so that the average grows without end.",
-                "1 - kept",
-            ),
-        ]
-        for value, hint, more in wrong:
-            if close(result, value, 1e-5):
-                raise Mistake(hint, more)
-        raise Mistake(
-            f"With decay {decay} and every {every}, {kept:.3f} of the average remain, and {1 - kept:.3f} come in.",
-            "kept * average + (1 - kept) * weights",
-        )
+            "Your shares add up to more than 1, so that the average grows without end.": kept * average + weights,
+        }
+        if every > 1:
+            slips |= {
+                "You ignore `every`. Updated every fifth step, an average must forget as much as five steps do.": (
+                    torch.lerp(weights, average, decay)
+                ),
+                "Close, but forgetting does not add up, it multiplies: each step keeps its share of what is left.": (
+                    torch.lerp(weights, average, 1 - every * (1 - decay))
+                ),
+            }
+        cases.append((result, slips))
+        if not close(result, torch.lerp(weights, average, kept), 1e-5) and not wrong:
+            wrong = (
+                f"With decay {decay} and every {every}, {kept:.3f} of the average remain, and {1 - kept:.3f} come in."
+            )
+    if wrong:
+        recognise(cases, "kept = decay ** every; kept * average + (1 - kept) * weights")
+        raise Mistake(wrong, "kept = decay ** every; kept * average + (1 - kept) * weights")
+    for decay, left in ((0.0, 1), (1.0, 0)):
+        parts = torch.randn(2, 3, 4, generator=generator)
+        result = answer(parts[0], parts[1], decay, 2)
+        if not close(tensor(result, (3, 4), "the new average"), parts[left]):
+            raise Mistake(f"With a decay of {decay:g} the new average is the {('average', 'weights')[left]}.")
+        if any(result.data_ptr() == part.data_ptr() for part in parts):
+            raise Mistake(
+                "With a decay of 0 or 1 you return the very tensor that you were given: the next step would change it.",
+                "Compute a new one in these cases, too; the formula needs no exception.",
+            )
 
 
 EXERCISES = [

@@ -1,7 +1,7 @@
 """The exercises of lesson 03 on the schedule: its shape, and a training run that had two bugs in stepping it."""
 
 import math
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
 from s12lib.classifier import one_cycle
-from s12lib.exercises.expect import Mistake, call, number
+from s12lib.exercises.expect import Mistake, call, number, recognise
 from s12lib.exercises.judging import Exercise
 
 PEAK = 0.4
@@ -21,71 +21,76 @@ class Loader(Sized, Iterable[Any], Protocol):
 
 
 def _schedules_gone_wrong(
-    epoch: float, epochs: float, warmup: float, final_epochs: float, final_lr: float
-) -> list[tuple[float, str, str]]:
+    epoch: float, epochs: int, warmup: float, final_epochs: float, final_lr: float
+) -> dict[str, float]:
+    """What well-known mistakes make of the rate at an epoch, by the hint for each."""
     top, flat = warmup * epochs, epochs - final_epochs
-    down = (epoch - top) / (flat - top)
-    wrong: list[tuple[Any, str, str]] = [
-        (
-            np.interp(epoch, [0, warmup, flat, epochs], [0, 1, final_lr, final_lr]),
-            "Your peak comes at epoch warmup. But warmup is a share of the epochs.",
-            "The peak lies at warmup * epochs.",
+    right = one_cycle(epoch, epochs, warmup, final_epochs, final_lr)
+    rising, falling = epoch < top, top <= epoch < flat
+    wave = final_lr + (1 - final_lr) * (1 + math.cos(math.pi * (epoch - top) / (flat - top))) / 2
+    drawn: dict[str, Any] = {
+        "Your peak comes at epoch warmup. But warmup is a share of the epochs.": (
+            np.interp(epoch, [0, warmup, flat, epochs], [0, 1, final_lr, final_lr])
         ),
-        (
-            np.interp(epoch, [0, top, epochs], [0, 1, final_lr]),
-            "Your line falls until the very last epoch. It should be flat for the final epochs.",
-            "It reaches final_lr at epochs - final_epochs.",
+        "Your line falls until the very last epoch. It should be flat for the final epochs.": (
+            np.interp(epoch, [0, top, epochs], [0, 1, final_lr])
         ),
-        (
-            np.interp(epoch, [0, top, flat, epochs], [0, 1, final_lr, 0]),
-            "In the final epochs yours goes on falling. There it stays at final_lr.",
-            "return final_lr",
+        "In the final epochs yours goes on falling. There it stays at final_lr.": (
+            np.interp(epoch, [0, top, flat, epochs], [0, 1, final_lr, 0])
         ),
-        (
-            np.interp(epoch, [0, top, flat, epochs], [0, 1, 0, 0]),
-            "Yours falls to 0; it should stop at final_lr.",
-            "From 1 to final_lr.",
+        "Yours falls to 0; it should stop at final_lr.": np.interp(epoch, [0, top, flat, epochs], [0, 1, 0, 0]),
+        "Yours falls to 0, and jumps back up; it should stop at final_lr.": (
+            final_lr if epoch > flat else np.interp(epoch, [0, top, flat], [0, 1, 0])
         ),
-        (
-            np.interp(epoch, [0, top, flat, epochs], [final_lr, 1, final_lr, final_lr]),
-            "Yours starts at final_lr. It should start at 0.",
-            "epoch / top",
+        "Yours starts at final_lr. It should start at 0.": (
+            np.interp(epoch, [0, top, flat, epochs], [final_lr, 1, final_lr, final_lr])
         ),
-    ]
-    if epoch < top:
-        wrong.append((1.0, "Yours starts at its peak: the warm-up is missing.", "epoch / (warmup * epochs)"))
-    elif epoch < flat:
-        cosine = final_lr + (1 - final_lr) * (1 + math.cos(math.pi * down)) / 2
-        wrong.append((cosine, "Yours falls in a wave. Here the lines are straight.", "1 + (final_lr - 1) * share"))
-        wrong.append((1.0, "Yours stays at its peak. After the warm-up it falls.", "1 + (final_lr - 1) * share"))
-    return [(float(value), hint, more) for value, hint, more in wrong]
+        "Yours never goes below final_lr, also in the warm-up. It should start at 0.": max(final_lr, right),
+        "Yours starts at its peak: the warm-up is missing.": 1.0 if rising else right,
+        "Yours falls in a wave. Here the lines are straight.": wave if falling else right,
+        "Yours stays at its peak. After the warm-up it falls.": 1.0 if falling else right,
+    }
+    return {hint: float(value) for hint, value in drawn.items()}
+
+
+STRAIGHT = "Three straight lines: epoch / top, then 1 + (final_lr - 1) * (epoch - top) / (flat - top), then final_lr."
 
 
 def _judge_one_cycle(answer: Any) -> None:
-    for settings in ((11, 0.2, 2, 0.1), (24, 0.25, 3, 0.05), (5, 0.4, 0.5, 0.3)):
-        epochs, warmup, final_epochs, final_lr = settings
+    cases, wrong = [], ""
+    for settings in ((11, 0.2, 2, 0.1), (24, 0.25, 3, 0.05), (5, 0.4, 0.5, 0.3), (10, 0.1, 6, 0.01)):
+        epochs, warmup, final_epochs, _ = settings
         top, flat = warmup * epochs, epochs - final_epochs
-        for epoch in (0.3 * top, 0.8 * top, (top + flat) / 2, 0.1 * top + 0.9 * flat, flat + 0.6 * final_epochs):
+        share = np.linspace(0, 1, 43)[1:-1]
+        for epoch in (*(share * top), *(top + share * (flat - top)), *(flat + share * final_epochs)):
             where = f"epoch {epoch:g} of {epochs}"
-            result = number(call(answer, epoch, *settings), f"the rate at {where}")
-            right = one_cycle(epoch, *settings)
-            if abs(result - right) < 1e-6:
-                continue
-            for value, hint, more in _schedules_gone_wrong(epoch, *settings):
-                if abs(result - value) < 1e-6:
-                    raise Mistake(hint, more)
-            raise Mistake(
-                f"At {where}, with warmup {warmup}, {final_epochs} final epochs and final_lr {final_lr}, it should be "
-                f"{right:.3f}, but yours is {result:.3f}.",
-                "Three straight pieces: up to the peak, down to final_lr, and flat.",
+            result, right = (
+                number(call(answer, float(epoch), *settings), f"the rate at {where}"),
+                one_cycle(epoch, *settings),
             )
-        for epoch in (0, top, flat, epochs):
+            cases.append((torch.tensor(result), torch_values(_schedules_gone_wrong(float(epoch), *settings))))
+            if not abs(result - right) < 1e-6 and not wrong:
+                wrong = (
+                    f"At {where}, with warmup {warmup}, {final_epochs} final epochs and final_lr {settings[3]}, it "
+                    f"should be {right:.3f}, but yours is {result:.3f}."
+                )
+    if wrong:
+        recognise(cases, STRAIGHT)
+        raise Mistake(wrong, STRAIGHT)
+    for settings in ((11, 0.2, 2, 0.1), (24, 0.25, 3, 0.05), (8, 0.5, 0, 0.1)):
+        epochs, warmup, final_epochs, _ = settings
+        for epoch in (0, warmup * epochs, epochs - final_epochs, epochs):
             given = call(answer, epoch, *settings)
             if given is None or not abs(number(given, "the rate") - one_cycle(epoch, *settings)) < 1e-6:
                 raise Mistake(
                     f"Your pieces are right, but not where they end: at epoch {epoch:g} of {epochs} yours is {given}.",
                     "Go through your conditions with exactly this epoch: is it forgotten between < and >?",
                 )
+
+
+def torch_values(values: dict[str, float]) -> dict[str, torch.Tensor]:
+    """The same numbers as tensors, as ``recognise`` compares them."""
+    return {hint: torch.tensor(value) for hint, value in values.items()}
 
 
 def run_schedule(
@@ -100,6 +105,22 @@ def run_schedule(
             rates.append(float(schedule.get_last_lr()[0]))
             schedule.step()
     return rates
+
+
+class WatchedLoader:
+    """Batches, and a record of how they were asked for: what a DataLoader has, and no list's indices."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.started, self.drawn = count, 0, 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Any]:
+        self.started += 1
+        for _ in range(self.count):
+            self.drawn += 1
+            yield torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.long)
 
 
 class WatchedSGD(torch.optim.SGD):
@@ -162,11 +183,10 @@ def _rates_gone_wrong(train: int, validation: int, epochs: int) -> list[tuple[li
 
 
 def _judge_run(answer: Any) -> None:
-    batch = torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.long)
-    for train, validation, epochs in ((7, 11, 4), (9, 3, 5)):
-        optimizer = WatchedSGD()
+    for train, validation, epochs in ((7, 11, 4), (9, 3, 5), (6, 2, 1)):
+        optimizer, train_loader = WatchedSGD(), WatchedLoader(train)
         try:
-            result = answer(optimizer, [batch] * train, [batch] * validation, epochs)
+            result = answer(optimizer, train_loader, WatchedLoader(validation), epochs)
         except ValueError as error:
             if "Tried to step" not in str(error):
                 raise
@@ -174,26 +194,17 @@ def _judge_run(answer: Any) -> None:
                 f"The schedule was stepped more often than it was told to expect, at batch {len(optimizer.rates)}.",
                 "total_steps is the number of training batches in the whole run: epochs * len(train_loader).",
             ) from error
-        steps, right = epochs * train, one_cycle_rates(epochs * train, epochs * train)
+        steps = epochs * train
         if len(optimizer.rates) != steps:
             raise Mistake(
                 f"In {epochs} epochs of {train} training batches, the optimiser should take {steps} steps; yours takes "
                 f"{len(optimizer.rates)}.",
                 "optimizer.step() once for every batch of train_loader, in every epoch.",
             )
-        for wrong, hint, more in _rates_gone_wrong(train, validation, epochs):
-            if _agree(optimizer.rates, wrong):
-                raise Mistake(hint, more)
-        if _agree(optimizer.rates[:-1], right[1:]):
-            raise Mistake(
-                "The schedule moves on before the optimiser has taken its step, so that the first rate is skipped.",
-                "optimizer.step() first, then schedule.step().",
-            )
-        if not _agree(optimizer.rates, right):
-            raise Mistake(
-                f"The learning rates are not those of a one-cycle with peak {PEAK} over {steps} steps.",
-                "OneCycleLR(optimizer, max_lr=0.4, total_steps=...), stepped once after every optimizer.step().",
-            )
+        _compare_rates(optimizer.rates, train, validation, epochs)
+        _look_at_loader(train_loader, epochs)
+        _look_at_optimizer(optimizer)
+        right = one_cycle_rates(steps, steps)
         if not isinstance(result, list | tuple) or len(result) != steps:
             raise Mistake(f"Training is right. Return a list of the {steps} learning rates, one a batch.", "rates")
         if not _agree([number(rate, "a learning rate") for rate in result], right):
@@ -201,6 +212,52 @@ def _judge_run(answer: Any) -> None:
                 "Training is right, but the list is not the learning rates that the batches were trained with.",
                 "Note the rate before schedule.step() changes it.",
             )
+
+
+def _compare_rates(rates: list[float], train: int, validation: int, epochs: int) -> None:
+    right = one_cycle_rates(epochs * train, epochs * train)
+    if _agree(rates, right):
+        return
+    for wrong, hint, more in _rates_gone_wrong(train, validation, epochs):
+        if _agree(rates, wrong):
+            raise Mistake(hint, more)
+    if _agree(rates[:-1], right[1:]):
+        raise Mistake(
+            "The schedule moves on before the optimiser has taken its step, so that the first rate is skipped.",
+            "optimizer.step() first, then schedule.step().",
+        )
+    raise Mistake(
+        f"The learning rates are not those of a one-cycle with peak {PEAK} over {len(right)} steps.",
+        "OneCycleLR(optimizer, max_lr=0.4, total_steps=...), stepped once after every optimizer.step().",
+    )
+
+
+def _look_at_loader(loader: WatchedLoader, epochs: int) -> None:
+    if loader.drawn == 0:
+        raise Mistake(
+            "Yours never draws a batch from the loader: it only counts them, and nothing would be trained on.",
+            "for images, labels in train_loader:",
+        )
+    if loader.started == 1 and epochs > 1:
+        raise Mistake(
+            "You draw the batches once for all epochs, so each epoch would see the same order and the same crops.",
+            "for batch in train_loader: inside the loop over the epochs.",
+        )
+    if (loader.started, loader.drawn) != (epochs, epochs * len(loader)):
+        raise Mistake(
+            f"In {epochs} epochs the {len(loader)} batches should be drawn {epochs} times each, {epochs * len(loader)} "
+            f"in all; yours draws {loader.drawn}.",
+            "for batch in train_loader: inside the loop over the epochs, and nowhere else.",
+        )
+
+
+def _look_at_optimizer(optimizer: WatchedSGD) -> None:
+    if len(optimizer.param_groups) != 1:
+        raise Mistake("Your answer changes the optimiser's groups of parameters.", "Only step it.")
+    group, own = optimizer.param_groups[0], WatchedSGD().param_groups[0]
+    changed = [name for name in own if name not in ("params", "lr", "momentum") and group[name] != own[name]]
+    if changed:
+        raise Mistake(f"Your answer changes the optimiser's {changed[0]}.", "The schedule moves lr and momentum only.")
 
 
 EXERCISES = [

@@ -1,5 +1,6 @@
 """The exercises of lesson 04: confusion matrix, the n most likely classes, calibration error, temperature."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from s12lib.exercises.expect import Mistake, call, close, number, present, tensor
+from s12lib.exercises.expect import Mistake, call, close, number, present, recognise, tensor
 from s12lib.exercises.judging import Exercise
 
 
@@ -23,20 +24,41 @@ def _judge_confusion(answer: Any) -> None:
         labels, preds = occurring[torch.randint(0, len(occurring), (2, 300), generator=generator)]
         preds = torch.where(torch.rand(300, generator=generator) < 0.5, labels, preds)
         preds[preds == 1] = 4  # and nobody says class 1
-        right = confusion_matrix(labels, preds, num_classes)
-        given = call(answer, labels, preds, num_classes)
-        if isinstance(given, torch.Tensor) and given.ndim == 2 and len(given) < num_classes:
-            raise Mistake(
-                "Rows or columns are missing: a class that never occurs keeps its own, which are empty.",
-                "Class k has row k and column k. unique() only knows the classes that occur.",
+        _compare_confusion(answer, labels, preds, num_classes)
+    for edge, labels, preds, num_classes in (
+        ("With more than 255 images of a pair", [1] * 300 + [0] * 3, [0] * 300 + [0] * 3, 2),
+        ("With more than 2,048 images of a pair", [1] * 2_100, [2] * 2_100, 3),
+        ("With a single image", [2], [1], 4),
+        ("With a single class", [0, 0], [0, 0], 1),
+        ("With no images at all", [], [], 3),
+    ):
+        inputs = torch.tensor(labels, dtype=torch.int64), torch.tensor(preds, dtype=torch.int64)
+        try:
+            _compare_confusion(answer, *inputs, num_classes)
+        except Mistake as mistake:
+            more = (
+                "Small integers end at 127 or 255, and float16 no longer counts from 2,048 on."
+                if "than" in edge
+                else ""
             )
-        result = tensor(given, (num_classes, num_classes), "the matrix")
-        _diagnose_confusion(result, right)
-        if result.dtype != torch.int64:
-            raise Mistake(
-                f"The numbers are right, but their type should be int64; yours is {result.dtype}.",
-                "dtype=torch.int64. A float is no count, and small integers overflow: uint8 ends at 255.",
-            )
+            raise Mistake(f"{edge}: {mistake.hint}", more or mistake.more) from mistake
+
+
+def _compare_confusion(answer: Any, labels: torch.Tensor, preds: torch.Tensor, num_classes: int) -> None:
+    right = confusion_matrix(labels, preds, num_classes)
+    given = call(answer, labels, preds, num_classes)
+    if isinstance(given, torch.Tensor) and given.ndim == 2 and len(given) < num_classes:
+        raise Mistake(
+            "Rows or columns are missing: a class that never occurs keeps its own, which are empty.",
+            "Class k has row k and column k. unique() only knows the classes that occur.",
+        )
+    result = tensor(given, (num_classes, num_classes), "the matrix")
+    _diagnose_confusion(result, right)
+    if result.dtype != torch.int64:
+        raise Mistake(
+            f"The numbers are right, but their type should be int64; yours is {result.dtype}.",
+            "dtype=torch.int64. A float is no count, and small integers overflow: uint8 ends at 255.",
+        )
 
 
 def _diagnose_confusion(result: torch.Tensor, right: torch.Tensor) -> None:
@@ -49,14 +71,14 @@ def _diagnose_confusion(result: torch.Tensor, right: torch.Tensor) -> None:
         )
     shares = [right / right.sum(axis, keepdim=True) for axis in (0, 1)] + [right / right.sum()]
     if any(close(result.nan_to_num(), share.nan_to_num()) for share in shares):
-        raise Mistake("Yours are shares. Count the pictures, and divide later if you need to.", "counts[...] += 1")
+        raise Mistake("Yours are shares. Count the images, and divide later if you need to.", "counts[...] += 1")
     if close(result, (right > 0).to(right.dtype)):
         raise Mistake(
             "You have nothing but zeros and ones: each pair was counted once, however often it occurs.",
             "counts[labels, preds] += 1 with whole tensors writes a pair's place once. Go through them with zip.",
         )
     if close(result, right * (1 - torch.eye(len(right), dtype=right.dtype))):
-        raise Mistake("The diagonal is empty. Pictures that were got right are counted, too.", "Count every picture.")
+        raise Mistake("The diagonal is empty. Images that were got right are counted, too.", "Count every image.")
     if close(_without_gaps(result), _without_gaps(right)):
         raise Mistake(
             "Rows or columns have moved. A class that never occurs keeps its row and its column, which are empty.",
@@ -64,10 +86,10 @@ def _diagnose_confusion(result: torch.Tensor, right: torch.Tensor) -> None:
         )
     if result.sum() != right.sum():
         raise Mistake(
-            f"There were {right.sum()} pictures, but your counts add up to {result.sum():g}.",
-            "Each picture adds 1 at one place.",
+            f"There were {right.sum()} images, but your counts add up to {result.sum():g}.",
+            "Each image adds 1 at one place.",
         )
-    raise Mistake("The counts are not where they should be.", "Picture by picture: counts[label, pred] += 1")
+    raise Mistake("The counts are not where they should be.", "Image by image: counts[label, pred] += 1")
 
 
 def _without_gaps(counts: torch.Tensor) -> torch.Tensor:
@@ -76,30 +98,40 @@ def _without_gaps(counts: torch.Tensor) -> torch.Tensor:
 
 
 def top_classes(probabilities: torch.Tensor, classes: Sequence[str], n: int) -> list[tuple[str, float]]:
-    """The ``n`` most likely classes of one picture, ``(c,)``, as ``(name, probability)``, the most likely first."""
+    """The ``n`` most likely classes of one image, ``(c,)``, as ``(name, probability)``, the most likely first."""
     values, places = probabilities.topk(n)
     return [(classes[k], value) for k, value in zip(places.tolist(), values.tolist(), strict=True)]
 
 
 def _judge_top(answer: Any) -> None:
-    classes = ("oak", "elm", "fir", "yew", "ash", "box", "bay", "fig")
+    classes = ["oak", "elm", "fir", "yew", "ash", "box", "bay", "fig"]
     generator = torch.Generator().manual_seed(9)
     for n in (3, 1, 5, 8):
         probabilities = torch.randn(8, generator=generator).softmax(0)
-        result = call(answer, probabilities, classes, n)
-        names, values = _pairs(result, n)
-        _diagnose_names(names, classes, probabilities, n)
-        wanted = probabilities.sort(descending=True).values[:n]
-        if close(values, 100 * wanted):
-            raise Mistake("Your probabilities are percentages; leave them between 0 and 1.", "Do not multiply by 100.")
-        if not close(values, wanted):
-            raise Mistake("The names are right, but the probabilities are not theirs.", "values and places of topk")
+        _compare_top(answer, probabilities, classes if n == 5 else tuple(classes), n)
     names, _ = _pairs(call(answer, torch.tensor([0.0, 0.25, 0.1, 0.0, 0.25, 0.2, 0.0, 0.2]), classes, 4), 4)
     if sorted(names) != ["ash", "box", "elm", "fig"]:
         raise Mistake(
             "When two classes are equally likely, yours does not name each of them once.",
             "Do not look a name up by its probability. Sorting gives each class a place of its own.",
         )
+    sure = torch.tensor([0.0, 0.0, 1e-6, 0.0, 1 - 1.5e-6, 0.0, 5e-7, 0.0])  # a class may well have 0
+    _pairs(call(answer, sure, classes, 5), 5)
+    _compare_top(answer, sure, classes, 3)
+    _compare_top(answer, torch.ones(1), ("oak",), 1)
+    _pairs(call(answer, sure, classes, 0), 0)
+
+
+def _compare_top(answer: Any, probabilities: torch.Tensor, classes: Sequence[str], n: int) -> None:
+    names, values = _pairs(call(answer, probabilities, classes, n), n)
+    _diagnose_names(names, classes, probabilities, n)
+    wanted = probabilities.sort(descending=True).values[:n]
+    if close(values, 100 * wanted):
+        raise Mistake("Your probabilities are percentages; leave them between 0 and 1.", "Do not multiply by 100.")
+    if not close(values, wanted, 1e-7) and close(values, wanted, 6e-3):
+        raise Mistake("Your probabilities are rounded. Return all digits; who prints them may round.", "no round()")
+    if not close(values, wanted, 1e-7):
+        raise Mistake("The names are right, but the probabilities are not theirs.", "values and places of topk")
 
 
 def _pairs(result: Any, n: int) -> tuple[list[str], torch.Tensor]:
@@ -122,7 +154,7 @@ def _diagnose_names(names: list[str], classes: Sequence[str], probabilities: tor
         return
     if names == list(classes[:n]):
         raise Mistake(
-            f"These are the first {n} names of the list, whatever the picture shows.",
+            f"These are the first {n} names of the list, whatever the image shows.",
             "Sorting gives values and places. The places say which names to take.",
         )
     if names == order[::-1][:n]:
@@ -133,7 +165,7 @@ def _diagnose_names(names: list[str], classes: Sequence[str], probabilities: tor
 
 
 def calibration_error(confidence: torch.Tensor, right: torch.Tensor, bins: int = 10) -> float:
-    """Expected calibration error: the gap between confidence and accuracy, averaged over the pictures, bin by bin.
+    """Expected calibration error: the gap between confidence and accuracy, averaged over the images, bin by bin.
 
     ``confidence (N,)`` float in (0, 1], ``right (N,)`` bool → a share of 1. Source: Guo et al., 2017.
     """
@@ -144,31 +176,57 @@ def calibration_error(confidence: torch.Tensor, right: torch.Tensor, bins: int =
 
 def _judge_calibration(answer: Any) -> None:
     generator = torch.Generator().manual_seed(10)
-    for bins in (10, 4, 7):
-        confidence = 1 - 0.8 * torch.rand(400, generator=generator) ** 2
+    results, slips, wrong = [], [], ""
+    for bins in (10, 4, 7, 1):
+        confidence = (
+            torch.rand(500, generator=generator) if bins != 10 else 1 - 0.8 * torch.rand(500, generator=generator) ** 2
+        )
         from_edge = torch.stack([((confidence * b + 0.5) % 1 - 0.5).abs() for b in (4, 7, 9, 10, 11)])
         inner = confidence[(from_edge > 0.02).all(0)]  # to which bin an edge belongs is left to the answer,
         confidence = torch.cat([inner, torch.ones(40)])  # but for 1, which belongs to the last bin
         place = (confidence * bins).long()  # the ones are too sure, the rest of their bin not sure enough, and so on
         sign = 1 - 2 * ((bins - place + 1) % 2)
+        if bins == 1:
+            sign = 1 - 2 * (confidence > 0.5).long()  # in one bin the two halves make up for each other
         right = torch.rand(len(confidence), generator=generator) < confidence + 0.3 * sign
-        inputs = (confidence, right) if bins == 10 else (confidence, right, bins)
-        result = number(call(answer, *inputs), "the error")
+        result = _error(answer, confidence, right, bins)
         wanted = calibration_error(confidence, right, bins)
-        if not math.isfinite(result):
-            raise Mistake(
-                f"Yours is {result}. Something was divided by 0.",
-                "Some bins are empty: pass over them with inside.any().",
-            )
-        if abs(result - wanted) > 1e-4:
-            _diagnose_calibration(result, confidence, right, bins)
-            raise Mistake(
-                f"With {bins} bins it should be {wanted:.4f}, but yours is {result:.4f}.",
-                "In each bin: |share right − mean confidence| × the bin's share of all pictures. Add these up.",
-            )
+        results.append(result)
+        slips.append(_wrong_calibration(confidence, right, bins))
+        if abs(result - wanted) > 1e-4 and not wrong:
+            wrong = f"With {bins} bins it should be {wanted:.4f}, but yours is {result:.4f}."
+    if wrong:
+        recognise([(torch.tensor(each), known) for each, known in zip(results, slips, strict=True)], BY_BIN)
+        raise Mistake(wrong, BY_BIN)
+    for edge, confidence, right in (
+        ("one image", torch.tensor([0.83]), torch.tensor([False])),
+        ("one image in each of three bins", torch.tensor([0.15, 0.52, 0.97]), torch.tensor([True, False, True])),
+        ("three images, all right and all sure", torch.ones(3), torch.ones(3, dtype=torch.bool)),
+    ):
+        result, wanted = _error(answer, confidence, right, 10), calibration_error(confidence, right, 10)
+        if abs(result - wanted) > 1e-5:
+            close_to = any(abs(result - round(wanted, digits)) < 1e-9 for digits in (1, 2, 3, 4))
+            if close_to and result != 0:
+                raise Mistake("Yours is rounded. Return all digits; who prints it may round.", "no round()")
+            raise Mistake(f"For {edge} it should be {wanted:.4f}, but yours is {result:.4f}.", BY_BIN)
 
 
-def _diagnose_calibration(result: float, confidence: torch.Tensor, right: torch.Tensor, bins: int) -> None:
+BY_BIN = "In each bin: |share right − mean confidence| × the bin's share of all images. Add these up."
+
+
+def _error(answer: Any, confidence: torch.Tensor, right: torch.Tensor, bins: int) -> float:
+    inputs = (confidence, right) if bins == 10 else (confidence, right, bins)
+    result = number(call(answer, *inputs), "the error")
+    if not math.isfinite(result):
+        raise Mistake(
+            f"Yours is {result}. Something was divided by 0.", "Some bins are empty: pass over them with inside.any()."
+        )
+    return result
+
+
+def _wrong_calibration(confidence: torch.Tensor, right: torch.Tensor, bins: int) -> dict[str, torch.Tensor]:
+    """What well-known mistakes make of the error, by the hint for each."""
+
     def error(confidence: torch.Tensor, right: torch.Tensor, power: int = 1) -> tuple[float, ...]:
         place = (confidence * bins).long().clamp(max=bins - 1)
         inside = [place == b for b in range(bins)]
@@ -183,18 +241,16 @@ def _diagnose_calibration(result: float, confidence: torch.Tensor, right: torch.
     apart = lost + (~right & ~below).float().mean().item()
     hints = {
         "You have left the sign on: bins that are too sure make up for bins that are not sure enough.": signed,
-        "Your sign or your absolute value is taken at the end, over all pictures; each bin needs its own.": abs(signed),
-        "Each bin counts the same in yours. A bin should count as much as it has pictures.": unweighted,
-        "You add the bins' gaps up; each should count by the share of the pictures that are in it.": added,
+        "Your sign or your absolute value is taken at the end, over all images; each bin needs its own.": abs(signed),
+        "Each bin counts the same in yours. A bin should count as much as it has images.": unweighted,
+        "You add the bins' gaps up; each should count by the share of the images that are in it.": added,
         "Yours is the largest gap. That is the maximum calibration error, another measure.": largest,
         "You square the gaps. Take their absolute values.": squared,
-        "Pictures with a confidence of exactly 1 are lost: they fall into no bin.": lost,
-        "Pictures with a confidence of exactly 1 have a bin to themselves. They belong to the last one.": apart,
+        "Images with a confidence of exactly 1 are lost: they fall into no bin.": lost,
+        "Images with a confidence of exactly 1 have a bin to themselves. They belong to the last one.": apart,
         "Yours is in percent; leave it a share of 1.": 100 * wanted,
     }
-    for hint, value in hints.items():
-        if abs(result - value) < 1e-4:
-            raise Mistake(hint, "For each bin: gap.abs() × the share of all pictures that lie in the bin; then add up.")
+    return {hint: torch.tensor(value) for hint, value in hints.items()}
 
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
@@ -207,41 +263,54 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     return tries[losses.argmin()].item()
 
 
-def _judge_temperature(answer: Any) -> None:
-    generator = torch.Generator().manual_seed(11)
-    for scale in (1.6, 0.15, 12.0):
-        clean = 2 * torch.randn(500, 10, generator=generator)
+@functools.cache
+def _temperature_cases() -> list[tuple[torch.Tensor, torch.Tensor, float]]:
+    """Logits, labels, and the temperature: two near 1, and two near the ends of the range that the text names."""
+    generator, cases = torch.Generator().manual_seed(11), []
+    for scale, classes in ((1.6, 10), (0.9, 3), (0.2, 10), (5.0, 10)):
+        clean = 2 * torch.randn(150, classes, generator=generator)
         labels = torch.multinomial(clean.softmax(1), 1, generator=generator)[:, 0]
-        labels[:50] = torch.randint(0, 10, (50,), generator=generator)  # else other losses have the same minimum
+        labels[:15] = torch.randint(0, classes, (15,), generator=generator)  # else other losses have the same minimum
         logits = scale * clean  # so that the temperature is somewhat above the scale
-        wanted = fit_temperature(logits, labels)
-        given = call(answer, logits, labels)
-        if isinstance(given, torch.Tensor) and given.shape == logits.shape:
+        cases.append((logits, labels, fit_temperature(logits, labels)))
+    return cases
+
+
+def _judge_temperature(answer: Any) -> None:
+    given, wanted = [], []
+    for logits, labels, right in _temperature_cases():
+        result = call(answer, logits, labels)
+        if isinstance(result, torch.Tensor) and result.shape == logits.shape:
             raise Mistake("You return the scaled logits. Return the temperature itself, one number.")
-        _diagnose_temperature(number(given, "the temperature"), wanted)
+        given.append(number(result, "the temperature"))
+        wanted.append(right)
+    good = [abs(each - right) < 0.03 * right for each, right in zip(given, wanted, strict=True)]
+    if not all(good):
+        _diagnose_temperature(given, wanted, good)
 
 
-def _diagnose_temperature(result: float, wanted: float) -> None:
-    def near(value: float) -> bool:
-        return abs(result - value) < 0.03 * abs(value)
+def _diagnose_temperature(given: list[float], wanted: list[float], good: list[bool]) -> None:
+    def near(values: list[float]) -> bool:
+        return all(abs(each - value) < 0.03 * abs(value) + 1e-3 for each, value in zip(given, values, strict=True))
 
-    if near(wanted):
-        return
+    result, right = given[good.index(False)], wanted[good.index(False)]
+    told = f"Here it should be {right:.3g}, and yours is {result:.3g}."
     if not math.isfinite(result):
         raise Mistake(f"Yours is {result}, which is no temperature.", "Print the losses, and the T of the smallest.")
-    told = f"Here it should be {wanted:.3g}, and yours is {result:.3g}."
-    if near(1 / wanted):
+    if near([1 / value for value in wanted]):
         raise Mistake(f"Yours is 1/T. The logits are divided by the temperature. {told}", "logits / t")
-    if abs(result - torch.tensor(wanted).log().item()) < 0.02:
+    if near([math.log(value) for value in wanted]):
         raise Mistake(f"Yours is the logarithm of the temperature. {told}", "Take exp of it.")
-    if result <= 0:
-        raise Mistake(f"A temperature is above 0; at or below it the order of the classes is lost. {told}")
-    if abs(result - 1) < 1e-3:
+    if near([1.0] * len(wanted)):
         raise Mistake(f"You return 1, which changes nothing. {told}", "Try many, and keep the one with the least loss.")
-    if result < 0.8 * wanted or result > 2 * wanted:
+    if all(each == round(each) for each in given):
+        raise Mistake(f"Yours is rounded to a whole number. {told}", "no round()")
+    if min(given) <= 0:
+        raise Mistake(f"A temperature is above 0; at or below it the order of the classes is lost. {told}")
+    if (good[0] and good[1]) or result < right / 2 or result > 2 * right:
         raise Mistake(
-            f"{told} Do you search far enough, on both sides of 1, and for the smallest loss?",
-            "torch.logspace(-1.5, 1.5, 601) goes from 0.03 to 32.",
+            f"{told} Do you search far enough, from 0.1 to 10, and for the smallest loss?",
+            "torch.logspace(-1, 1, 401) goes from 0.1 to 10.",
         )
     raise Mistake(
         f"{told} That is near, but not the one with the smallest cross-entropy.",
@@ -252,6 +321,6 @@ def _diagnose_temperature(result: float, wanted: float) -> None:
 EXERCISES = [
     Exercise("confusion_matrix", confusion_matrix, _judge_confusion, "Rows are true, columns are predicted."),
     Exercise("top_classes", top_classes, _judge_top, "The names belong to the numbers now."),
-    Exercise("calibration_error", calibration_error, _judge_calibration, "Each bin counts as much as it has pictures."),
+    Exercise("calibration_error", calibration_error, _judge_calibration, "Each bin counts as much as it has images."),
     Exercise("fit_temperature", fit_temperature, _judge_temperature, "One number, and no prediction changes."),
 ]

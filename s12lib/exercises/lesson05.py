@@ -8,6 +8,7 @@ from torch.nn.utils import skip_init  # fresh layers would draw from the noteboo
 
 from s12lib.exercises.expect import Mistake, call, close, pair, recognise, tensor
 from s12lib.exercises.judging import Exercise
+from s12lib.exercises.owned import Owned
 
 
 def listen(layer: nn.Module, network: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -28,30 +29,55 @@ class _Stumbling(nn.Module):
         raise ArithmeticError("the last layer stumbles")
 
 
+class _Scaled(nn.Module):
+    """A network whose layers lie inside one another, and whose forward scales the logits, as PageResNet's does."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.body, self.head = nn.Sequential(layers[:3]), layers[3:]
+        self._passes = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self._passes += 1
+        return self.head(self.body(images)) / 16
+
+
 def _judge_listen(answer: Any) -> None:
     generator, earlier = torch.Generator().manual_seed(12), list[torch.Tensor]()
     conv, linear = (skip_init(kind, *sizes) for kind, sizes in ((nn.Conv2d, (3, 4, 3)), (nn.Linear, (4, 5))))
-    for depth in (1, 2):  # the convolution and the sigmoid behind it
-        network = nn.Sequential(conv, nn.Sigmoid(), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
+    layers = nn.Sequential(conv, nn.Sigmoid(), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
+    scaled = _Scaled(layers)
+    for network, depth, count in ((layers, 1, 3), (layers, 2, 3), (scaled, 3, 1), (scaled, 1, 3), (scaled, 6, 2)):
         for parameter in network.parameters():
             parameter.data = torch.randn(parameter.shape, generator=generator)
-        images, layer = torch.randn(2, 3, 6, 6, generator=generator), network[depth - 1]
-        hooks = _somebody_listens(layer, network.train(depth == 1))
-        activations, logits = _pair(answer(layer, network, images))
+        images = torch.randn(count, 3, 6, 6, generator=generator)
+        layer = layers[depth - 1] if depth != 3 else scaled.body  # a layer may be made of layers
+        layer.register_forward_hook(lambda *_: None)  # somebody else's
+        network.train(depth == 1)
+        conv.weight.requires_grad_(depth != 2)
+        owned, scaled._passes, lent = Owned(network), 0, images.clone()
+        activations, logits = _pair(_heard(answer, layer, network, lent))
+        _look_at_images(lent, images)
         if any(activations is each for each in earlier):
             raise Mistake(
                 "That is what an earlier call heard: what you keep lives on from one call to the next.",
                 "A default such as kept=[] is made once, for all calls. Make a new list inside the function.",
             )
         earlier.append(activations)
-        expected = network[:depth](images)
-        _compare_heard(activations, logits, expected, network[depth:](expected), images)
-        _look_for_hooks(network, hooks, "is still there when your function has returned")
+        expected = layers[:depth](images)
+        scores = layers[depth:](expected) / (16 if network is scaled else 1)
+        _compare_heard(activations, logits, expected, scores, images)
+        if scaled._passes > 1:
+            raise Mistake(
+                "Your answer runs the network twice: BatchNorm's statistics move twice, and it takes twice as long.",
+                "Keep the logits of the run in which the hook listens.",
+            )
         if any(module.training != (depth == 1) for module in network.modules()):
             raise Mistake(
                 "Your answer switches the network between training and evaluation, and leaves it so.",
                 "Which of the two it is in is for the caller to say: leave out eval() and train().",
             )
+        owned.look()
         if not activations.requires_grad or not logits.requires_grad:
             raise Mistake(
                 "The numbers are right, but no gradient can flow through them.",
@@ -64,6 +90,28 @@ def _judge_listen(answer: Any) -> None:
                 "Keep the very tensor that passes, and return the logits of that same run.",
             )
     _judge_after_an_error(answer, nn.Sequential(conv, _Stumbling()), images)
+
+
+def _heard(answer: Any, layer: nn.Module, network: nn.Module, images: torch.Tensor) -> Any:
+    try:
+        return answer(layer, network, images)
+    except Exception as error:
+        if isinstance(network, _Scaled) and not isinstance(error, NotImplementedError):
+            raise Mistake(
+                f"Where layers lie inside one another, yours raises {type(error).__name__}: {error}",
+                "The hook goes on the layer that is handed in, wherever it lies; network(images) does the rest.",
+            ) from error
+        raise
+
+
+def _look_at_images(lent: torch.Tensor, images: torch.Tensor) -> None:
+    if lent.requires_grad:
+        raise Mistake(
+            "Your answer switches requires_grad of its images, which belong to whoever hands them to you.",
+            "The network's parameters need gradients anyway; the images need none here.",
+        )
+    if not torch.equal(lent, images):
+        raise Mistake("Your answer changes its input in place.", "The network reads it, and nothing else.")
 
 
 def _pair(result: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,38 +144,14 @@ def _compare_heard(
         )
 
 
-def _hooks(network: nn.Module) -> list[Any]:
-    """All hooks in the network, of those kinds that an answer may have registered."""
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return [hook for module in network.modules() for kind in kinds for hook in getattr(module, kind).values()]
-
-
-def _somebody_listens(layer: nn.Module, network: nn.Module) -> list[Any]:
-    """Put a hook there that is not the answer's, and return all hooks."""
-    layer.register_forward_hook(lambda *_: None)
-    return _hooks(network)
-
-
-def _look_for_hooks(network: nn.Module, before: list[Any], when: str) -> None:
-    after = _hooks(network)
-    if any(hook not in after for hook in before):
-        raise Mistake(
-            "Somebody else had put a hook there before, and your answer removes it, too.",
-            "The handle that register_forward_hook returns removes your own hook, and no other: handle.remove().",
-        )
-    if len(after) > len(before):
-        raise Mistake(
-            f"Your hook {when}. It would run again at each later pass, and keep what it heard.",
-            "Whatever registers a hook returns a handle: handle.remove(), in a finally.",
-        )
-
-
 def _judge_after_an_error(answer: Any, network: nn.Sequential, images: torch.Tensor) -> None:
-    hooks = _somebody_listens(network[0], network)
+    network[0].register_forward_hook(lambda *_: None)  # somebody else's
+    owned = Owned(network)
     try:
         answer(network[0], network, images)
     except ArithmeticError:
-        _look_for_hooks(network, hooks, "is still there after the network has raised an error")
+        owned.look_for_hooks("is still there after the network has raised an error")
+        owned.look_for_attributes(" after the network has raised an error")
         return
     raise Mistake("When the network raises an error, yours swallows it.", "try and finally, without except")
 
@@ -144,29 +168,19 @@ def gradcam_map(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Ten
 def _judge_map(answer: Any) -> None:
     generator = torch.Generator().manual_seed(13)
     squares = ((3, 6, 4, 4), (1, 3, 2, 2))  # they come first: an answer may know no others
-    for shape in (*squares, (3, 6, 4, 5), (2, 5, 7, 3), (1, 3, 2, 6)):
+    cases, wrong = [], False
+    for shape in (*squares, (3, 6, 4, 5), (2, 5, 7, 3), (1, 3, 2, 6), (2, 1, 1, 4), (1, 2, 3, 1), (1, 1, 1, 1)):
         activations, gradients = torch.randn((2, *shape), generator=generator) + 0.2
+        activations = activations * (0.02 if shape == (2, 1, 1, 4) else 1)  # faint, and strong
         wanted = gradcam_map(activations, gradients)
-        try:
-            given = call(answer, activations, gradients)
-        except (RuntimeError, IndexError) as error:
-            if shape[2] != shape[3]:
-                raise Mistake(
-                    f"Yours works on square maps only, and these have {shape[2]} rows and {shape[3]} columns.",
-                    "n, channels, h, w = activations.shape",
-                ) from error
-            if "must match" not in str(error):
-                raise
-            raise Mistake(
-                "A weight a channel, (N, C), does not multiply (N, C, h, w): its two axes of places are gone.",
-                "mean(dim=(2, 3), keepdim=True) keeps them, with length 1.",
-            ) from error
-        if isinstance(given, torch.Tensor) and given.shape == (shape[0], 1, *shape[2:]):
-            raise Mistake("One axis too many: the channels are summed up, so that axis goes.", "sum(dim=1)")
-        result = tensor(given, tuple(wanted.shape), "the maps")
-        if not close(result, wanted):
-            _diagnose_map(result, activations, gradients)
-            raise Mistake("The map is not right.", "weights: mean over the two axes of places; then sum over channels.")
+        result = tensor(_map(answer, activations, gradients), tuple(wanted.shape), "the maps")
+        if not torch.isfinite(result).all():
+            raise Mistake("There is nan or inf in your maps. The formula divides by nothing but the places.", "mean")
+        cases.append((result, _wrong_maps(activations, gradients)))
+        wrong = wrong or not close(result, wanted, 1e-5)
+    if wrong:
+        recognise(cases, "ReLU(Σ_k α_k A_k), where α_k is the mean of channel k's gradient over the places.")
+        raise Mistake("The map is not right.", "weights: mean over the two axes of places; then sum over channels.")
     try:
         answer(activations.requires_grad_(), gradients)
     except RuntimeError as error:
@@ -176,12 +190,43 @@ def _judge_map(answer: Any) -> None:
         ) from error
 
 
-def _diagnose_map(result: torch.Tensor, activations: torch.Tensor, gradients: torch.Tensor) -> None:
+def _map(answer: Any, activations: torch.Tensor, gradients: torch.Tensor) -> Any:
+    rows, columns = activations.shape[2:]
+    try:
+        given = call(answer, activations, gradients)
+    except (RuntimeError, IndexError) as error:
+        if rows != columns:
+            raise Mistake(
+                f"Yours works on square maps only, and these have {rows} rows and {columns} columns.",
+                "n, channels, h, w = activations.shape",
+            ) from error
+        if "must match" not in str(error):
+            raise
+        raise Mistake(
+            "A weight a channel, (N, C), does not multiply (N, C, h, w): its two axes of places are gone.",
+            "mean(dim=(2, 3), keepdim=True) keeps them, with length 1.",
+        ) from error
+    if isinstance(given, torch.Tensor) and given.shape == (len(activations), 1, rows, columns):
+        raise Mistake("One axis too many: the channels are summed up, so that axis goes.", "sum(dim=1)")
+    return given
+
+
+def _wrong_maps(activations: torch.Tensor, gradients: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What well-known mistakes make of the maps, by the hint for each."""
     mean = gradients.mean((2, 3), keepdim=True)
     products = mean * activations
     height, width = gradients.shape[2:]
     places = height * width
-    hints = {
+    right = products.sum(1).relu()
+    low = products.sum(1).amin((1, 2), keepdim=True)
+    return {
+        "Each map is divided by its own maximum, which nobody asked for: how strong a map is, is lost.": (
+            right / right.amax((1, 2), keepdim=True).clamp(min=1e-9)
+        ),
+        "Your least value becomes 0, so that places which speak against the class get heat, too.": (
+            products.sum(1) - low
+        ),
+        "You cut off what is above 1. Only what is below 0 is to be cut off.": right.clamp(max=1),
         "The negative values are still there. What speaks against the class is to be cut off.": products.sum(1),
         "You cut off too early: ReLU comes after the sum, so that channels may speak against a place.": (
             products.relu().sum(1)
@@ -195,7 +240,7 @@ def _diagnose_map(result: torch.Tensor, activations: torch.Tensor, gradients: to
         "You average over the channels at the end; the formula has a sum.": products.mean(1).relu(),
         "You add the gradients up over the places; the formula has their mean.": (places * products.sum(1)).relu(),
         "You take the absolute value. What speaks against the class is no evidence for it.": products.sum(1).abs(),
-        "Your weights are the mean over the whole batch; each picture has weights of its own.": (
+        "Your weights are the mean over the whole batch; each image has weights of its own.": (
             (mean.mean(0, keepdim=True) * activations).sum(1).relu()
         ),
         "You average the activations and keep the gradients' places. It is the other way round.": (
@@ -205,11 +250,10 @@ def _diagnose_map(result: torch.Tensor, activations: torch.Tensor, gradients: to
         "You divide by w · w, but there are h · w places.": (places / width**2 * products.sum(1)).relu(),
         "The sign is wrong: yours shows what speaks against the class.": (-products.sum(1)).relu(),
     }
-    recognise(result, hints, "ReLU(Σ_k α_k A_k), where α_k is the mean of channel k's gradient over the places.")
 
 
 def shared_heat(maps: torch.Tensor) -> torch.Tensor:
-    """Maps of one picture for several classes on one scale: ``(n, h, w)`` → ``(n, h, w)`` in [0, 1].
+    """Maps of one image for several classes on one scale: ``(n, h, w)`` → ``(n, h, w)`` in [0, 1].
 
     Negative values become 0, and all is divided by the largest value of all maps; where there is none, all stays 0.
     """
@@ -223,39 +267,59 @@ def _judge_shared(answer: Any) -> None:
     drawn = [scale * torch.randn(3, 4, 4, generator=generator) for scale in (0.1, 4.0, 1.0)]
     drawn[0][1] *= 0.2  # a class with little to say for it
     drawn[1][2] = -drawn[1][2].abs() - 0.5  # a class that everything speaks against
-    drawn += [torch.cat([drawn[2], drawn[2] / 3]), -drawn[2].abs() - 0.1, torch.zeros(2, 4, 4)]
+    drawn += [torch.cat([drawn[2], drawn[2] / 3]), drawn[2].abs() + 0.3]  # the last has nothing at or below 0
+    cases = []
     for maps in drawn:
-        wanted = shared_heat(maps)
-        result = tensor(call(answer, maps), wanted.shape, "the maps")
-        if close(result, wanted):
-            continue
-        if not torch.isfinite(result).all():
-            raise Mistake(
-                "There is nan or inf in yours. Where nothing speaks for any class, the largest value is 0.",
-                "Divide only if the largest value is above 0.",
-            )
-        _diagnose_shared(result, maps)
+        result = tensor(call(answer, maps), maps.shape, "the maps")
+        cases.append((result, _wrong_shared(maps)))
+    wanted = [shared_heat(maps) for maps in drawn]
+    if not all(close(result, right) for (result, _), right in zip(cases, wanted, strict=True)):
+        recognise(cases, "First maps.relu(), then divide all of them by the one largest value.")
         raise Mistake("The maps are not right.", "Negative values become 0; then one divisor for all maps.")
+    for maps, edge in (
+        (-drawn[2].abs() - 0.1, NOTHING),
+        (torch.zeros(2, 4, 4), NOTHING),
+        (1e-3 * drawn[2], "Faint maps go wrong in yours: the largest value of all becomes 1, however small it was."),
+        (torch.full((2, 3, 5), 0.7), "Where all values are alike and above 0, all of them are the largest: 1."),
+        (torch.full((1, 1, 1), 2.5), "A single map of a single place is 1 where it is above 0."),
+        (drawn[2][:1], "A single map goes wrong in yours."),
+    ):
+        result = tensor(call(answer, maps), maps.shape, "the maps")
+        if not close(result, shared_heat(maps)):
+            finite = bool(torch.isfinite(result).all())
+            raise Mistake(
+                edge if finite else f"There is nan or inf in yours. {edge}", "heat / peak if peak > 0 else heat"
+            )
 
 
-def _diagnose_shared(result: torch.Tensor, maps: torch.Tensor) -> None:
+NOTHING = "Where nothing speaks for any class, the largest value is 0, and all stays 0."
+
+
+def _wrong_shared(maps: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What well-known mistakes make of the maps, by the hint for each."""
     heat = maps.relu()
+    own_low = heat.amin((1, 2), keepdim=True)
     own = heat.amax((1, 2), keepdim=True)
     low, high = (getattr(maps, which)((1, 2), keepdim=True) for which in ("amin", "amax"))
     stretched = (maps - low) / (high - low).where(high > low, 1)
     together = (maps - maps.min()) / (maps.max() - maps.min()).where(maps.max() > maps.min(), torch.tensor(1.0))
-    hints = {
+    return {
         "Each map is still stretched from its own least to its own most: that is the bug.": stretched,
         "Each map is divided by its own maximum, so that a faint one looks as hot as a strong one.": (
             heat / own.where(own > 0, 1)
         ),
         "Your least value becomes 0, so that places which speak against the class get heat, too.": together,
+        "Each map is divided by its own maximum, so that a faint one looks as hot as a strong one. ": (
+            (heat - own_low) / (heat - own_low).amax((1, 2), keepdim=True).clamp(min=1e-9)
+        ),
+        "Your least value becomes 0, and whatever is above 0 should keep its share of the largest.": (
+            (heat - heat.min()) / (heat.max() - heat.min())
+        ),
         "Your maps are not divided by anything: their largest value should be 1.": heat,
         "The negative values are still there.": maps / heat.max().where(heat.max() > 0, torch.tensor(1.0)),
         "The absolute value turns evidence against a class into evidence for it.": maps.abs() / maps.abs().max(),
         "You divide by the sum; the hottest place of all should be 1.": heat / heat.sum().clamp(min=1e-12),
     }
-    recognise(result, hints, "First maps.relu(), then divide all of them by the one largest value.")
 
 
 EXERCISES = [

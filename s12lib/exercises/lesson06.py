@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import numpy as np
 import torch
+from torch.nn import functional as F
 
 from s12lib.exercises.expect import Mistake, call, close, number, pair, recognise, tensor
 from s12lib.exercises.judging import Exercise
@@ -32,32 +32,56 @@ def _drawn(shape: tuple[int, ...], generator: torch.Generator) -> tuple[torch.Te
 
 def _judge_energy(answer: Any) -> None:
     generator = torch.Generator().manual_seed(16)
+    cases, wanted = [], []
     for shape in SHAPES:
         maps, masks = _drawn(shape, generator)
         result = tensor(call(answer, maps, masks), shape[:1], "the shares")
-        wanted = energy_on_object(maps, masks)
-        if not close(result, wanted):
-            _diagnose_energy(result, maps, masks)
-            raise Mistake("The shares are not right.", "For each map: its sum on the object, divided by its whole sum.")
-        for emptied, hint, more in (
+        cases.append((result, _wrong_energy(maps, masks)))
+        wanted.append(energy_on_object(maps, masks))
+    if not all(close(result, right) for (result, _), right in zip(cases, wanted, strict=True)):
+        recognise(cases, "(maps * masks).sum(dim=(1, 2)) is the heat on each object.")
+        raise Mistake("The shares are not right.", "For each map: its sum on the object, divided by its whole sum.")
+    for shape in SHAPES:
+        maps, masks = _drawn(shape, generator)
+        empty, full = torch.zeros_like(masks), torch.ones_like(masks)
+        some_zero, some_empty = maps.clone(), masks.clone()
+        some_zero[0], some_empty[-1] = 0, False
+        for each, on, hint, more in (
+            (some_zero, masks, *NO_HEAT),
+            (torch.zeros_like(maps), masks, *NO_HEAT),
+            (maps, some_empty, *NO_OBJECT),
+            (maps, empty, *NO_OBJECT),
+            (maps, full, "Where the object covers the whole image, all of the heat lies on it: 1.", "inside / total"),
             (
-                maps[0],
-                "A map of zeros has nothing on the object: its share is 0.",
-                "0 divided by 0 is nan. total.where(total > 0, 1) puts a 1 where the total is 0.",
+                1e4 * maps,
+                masks,
+                "A strong map has a share like any other, and in yours it has another.",
+                "inside / total",
             ),
             (
-                masks[-1],
-                "A mask without a single pixel holds no heat: its share is 0.",
-                "A mean over no pixels is nan. A sum over them is 0.",
+                1e-4 * maps,
+                masks,
+                "A faint map has a share like any other, and in yours it has another.",
+                "inside / total",
             ),
         ):
-            emptied.fill_(0)
-            result = tensor(call(answer, maps, masks), shape[:1], "the shares")
-            if not close(result, energy_on_object(maps, masks)):
+            result = tensor(call(answer, each, on), shape[:1], "the shares")
+            if not close(result, energy_on_object(each, on)):
                 raise Mistake(hint, more)
 
 
-def _diagnose_energy(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tensor) -> None:
+NO_HEAT = (
+    "A map of zeros has nothing on the object: its share is 0.",
+    "0 divided by 0 is nan. total.where(total > 0, 1) puts a 1 where the total is 0.",
+)
+NO_OBJECT = (
+    "A mask without a single pixel holds no heat: its share is 0.",
+    "A mean over no pixels is nan. A sum over them is 0.",
+)
+
+
+def _wrong_energy(maps: torch.Tensor, masks: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What well-known mistakes make of the shares, by the hint for each."""
     inside, total, area = (maps * masks).sum((1, 2)), maps.sum((1, 2)), masks.sum((1, 2))
     places = masks[0].numel()
     hints = {
@@ -65,12 +89,11 @@ def _diagnose_energy(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tens
         "You add up the heat on the object, and do not divide it by all of the heat.": inside,
         "You divide by the object's area. The share asks how much of the *heat* lies there.": inside / area,
         "You divide by the number of pixels, not by the heat.": inside / places,
-        "That is the object's share of the picture; the heat is not in it.": area / places,
+        "That is the object's share of the image; the heat is not in it.": area / places,
         "Your total is that of all maps together; each map has a total of its own.": inside / total.sum(),
         "You compare mean with mean: that has lost how large the object is.": (inside / area) / (total / places),
     }
-    shares = {hint: value.expand_as(result) for hint, value in hints.items()}
-    recognise(result, shares, "(maps * masks).sum(dim=(1, 2)) is the heat on each object.")
+    return {hint: value.expand(len(maps)) for hint, value in hints.items()}
 
 
 def hits(maps: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -85,48 +108,69 @@ def hits(maps: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 def _judge_hits(answer: Any) -> None:
     generator = torch.Generator().manual_seed(17)
-    for shape in ((12, 8, 8), (40, 6, 6), *SHAPES):  # the square ones first, since the swap raises on the others
-        maps, masks = _drawn(shape, generator)
-        maps = maps / maps.amax((1, 2), keepdim=True) / 2
-        result = tensor(call(answer, maps, masks), shape[:1], "the hits")
-        if not close(result, hits(maps, masks)):
-            _diagnose_hits(result, maps, masks)
+    squares = ((12, 8, 8), (40, 6, 6), (60, 10, 10))  # they come first: the swap raises an error on the others
+    for shapes in (squares, (*SHAPES, (60, 9, 11), (60, 9, 11))):
+        cases, wanted = [], []
+        for shape in shapes:
+            maps, masks = _drawn(shape, generator)
+            maps = maps / maps.amax((1, 2), keepdim=True) / 2
+            result = tensor(call(answer, maps, masks), shape[:1], "the hits")
+            cases.append((result, _wrong_hits(maps, masks)))
+            wanted.append(hits(maps, masks))
+        if not all(close(result, right) for (result, _), right in zip(cases, wanted, strict=True)):
+            recognise(cases, "A mask has its rows first: masks[n, row, column].")
             raise Mistake(
                 "Not every hit is right.", "Row and column of each map's own maximum, then masks[n, row, column]."
             )
-        if result.dtype != torch.bool:
-            raise Mistake(
-                f"The hits should be true or false, but their type is {result.dtype}.", "masks is of type bool."
-            )
-        maps[::2] = 0
-        result = tensor(call(answer, maps, masks), shape[:1], "the hits")
-        if not close(result, hits(maps, masks)):
-            raise Mistake(
-                "A map of zeros points nowhere, also where the object lies at the top left.",
-                "Its maximum is 0, and argmax gives the first pixel. Ask also whether the maximum is above 0.",
-            )
-    maps, masks = torch.rand((2, 6, 9), generator=generator), torch.zeros(2, 6, 9, dtype=torch.bool)
-    maps[:, 1, 7] = maps[:, 4, 2] = 1  # row by row the one at the right comes first, column by column the other
-    masks[0, 1, 7] = masks[1, 4, 2] = True
-    if not close(tensor(call(answer, maps, masks), (2,), "the hits"), hits(maps, masks)):
+    if result.dtype != torch.bool:
+        raise Mistake(f"The hits should be true or false, but their type is {result.dtype}.", "masks is of type bool.")
+    tied, on = torch.rand((2, 6, 9), generator=generator), torch.zeros(2, 6, 9, dtype=torch.bool)
+    tied[:, 1, 7] = tied[:, 4, 2] = 1  # row by row the one at the right comes first, column by column the other
+    on[0, 1, 7] = on[1, 4, 2] = True
+    if not close(tensor(call(answer, tied, on), (2,), "the hits"), hits(tied, on)):
         raise Mistake(
             "Where pixels share the maximum, only the first of them counts, row by row.",
             "maps.flatten(1).argmax(dim=1) counts row by row, and takes the first.",
         )
+    some_zero = maps.clone()
+    some_zero[::2] = 0
+    everywhere = torch.ones_like(masks)
+    for each, on, hint in (
+        (some_zero, masks, "A map of zeros points nowhere, also where the object lies at the top left."),
+        (torch.zeros_like(maps), everywhere, "A map of zeros points nowhere, also where the object is everywhere."),
+        (1e-5 * maps, masks, "A faint map points somewhere, too: any maximum above 0 counts."),
+        (torch.full_like(maps, 0.3), masks, "A map whose values are all alike and above 0 points to its first pixel."),
+        (maps[:, :1, :1], masks[:, :1, :1], "A map of a single pixel points to it."),
+    ):
+        result = tensor(call(answer, each, on), (len(each),), "the hits")
+        if not close(result, hits(each, on)):
+            raise Mistake(hint, "Its maximum is argmax's place, the first one; what counts is whether it is above 0.")
 
 
-def _diagnose_hits(result: torch.Tensor, maps: torch.Tensor, masks: torch.Tensor) -> None:
+def _wrong_hits(maps: torch.Tensor, masks: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What well-known mistakes make of the hits, by the hint for each."""
     index, (_, height, width) = torch.arange(len(maps)), maps.shape
     places, lowest = maps.flatten(1).argmax(1), maps.flatten(1).argmin(1)
+    rows, columns, peak = places // width, places % width, maps.amax((1, 2), keepdim=True)
+    around = F.max_pool2d(masks[:, None].float(), 3, 1, 1)[:, 0] > 0
     hints = {
         "You look at the least heat, not at the most.": masks[index, lowest // width, lowest % width],
-        "That is a hit wherever the map misses.": ~masks[index, places // width, places % width],
+        "That is a hit wherever the map misses.": ~masks[index, rows, columns],
         "You ask whether there is any heat on the object. There nearly always is.": (maps * masks).flatten(1).any(1),
         "You take the first map's maximum for all of them.": masks[index, places[0] // width, places[0] % width],
+        "A maximum beside the object counts in yours. It must lie on it.": around[index, rows, columns],
+        "You look at the row alone: somewhere in it there is a piece of the object.": masks.any(2)[index, rows],
+        "You look at the column alone: somewhere in it there is a piece of the object.": masks.any(1)[index, columns],
+        "Other pixels that are nearly as hot count in yours. Only the hottest does.": (
+            ((maps >= 0.9 * peak) & masks).flatten(1).any(1)
+        ),
+        "You ask whether half of the heat lies on the object. The game looks at the hottest pixel alone.": (
+            (maps * masks).sum((1, 2)) > 0.5 * maps.sum((1, 2))
+        ),
     }
     if height == width:
-        hints["Row and column are still swapped: that is the bug."] = masks[index, places % width, places // width]
-    recognise(result, hints, "A mask has its rows first: masks[n, row, column].")
+        hints["Row and column are still swapped: that is the bug."] = masks[index, columns, rows]
+    return hints
 
 
 def compare(a: torch.Tensor, b: torch.Tensor) -> tuple[Any, Any]:
@@ -141,17 +185,26 @@ def compare(a: torch.Tensor, b: torch.Tensor) -> tuple[Any, Any]:
 
 def _judge_compare(answer: Any) -> None:
     generator = torch.Generator().manual_seed(18)
-    for count, better in ((400, 0.2), (36, -0.2), (25, 0.0)):
+    cases, wanted = [], []
+    for count, better in ((400, 0.2), (36, -0.2), (25, 0.0), (9, 1.0)):
         common = torch.randn(count, generator=generator)
         a, b = (common + 0.3 * torch.randn(count, generator=generator) + shift for shift in (better, 0.0))
-        result = call(answer, a, b)
-        ends = list(result.flatten()) if isinstance(result, torch.Tensor | np.ndarray) else result
-        ends = pair(ends, "two numbers", "the lower end, and the upper one", "return low, high")
-        given = torch.tensor([number(*end) for end in zip(ends, ("the lower end", "the upper end"), strict=True)])
-        wanted = [torch.stack(_ends(a - b, (a - b).std(correction=c))) for c in (1, 0)]
-        if not any(close(given, each) for each in wanted):
-            _diagnose_compare(given, a, b)
-            raise Mistake("The interval is not right.", "mean ± 1.96 · sd / √N, all three of the differences a - b.")
+        cases.append((_interval(answer, a, b), _wrong_intervals(a, b)))
+        wanted.append([torch.stack(_ends(a - b, (a - b).std(correction=c))) for c in (1, 0)])
+    if not any(all(close(given, each[k]) for (given, _), each in zip(cases, wanted, strict=True)) for k in (0, 1)):
+        recognise(cases, "Begin with difference = a - b, and never look at a and b again.")
+        raise Mistake("The interval is not right.", "mean ± 1.96 · sd / √N, all three of the differences a - b.")
+    for apart in (0.0, 0.25):
+        if not close(_interval(answer, a + apart, a), torch.tensor([apart, apart])):
+            raise Mistake(
+                f"Where every image shows a difference of {apart:g}, there is no spread: both ends are {apart:g}.",
+                "mean ± 1.96 · sd / √N is right there, too, without an exception.",
+            )
+
+
+def _interval(answer: Any, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    ends = pair(call(answer, a, b), "two numbers", "the lower end, and the upper one", "return low, high")
+    return torch.tensor([number(*end) for end in zip(ends, ("the lower end", "the upper end"), strict=True)])
 
 
 def _ends(difference: torch.Tensor, spread: torch.Tensor, factor: float = 1.96) -> tuple[torch.Tensor, torch.Tensor]:
@@ -159,7 +212,8 @@ def _ends(difference: torch.Tensor, spread: torch.Tensor, factor: float = 1.96) 
     return difference.mean() - half, difference.mean() + half
 
 
-def _diagnose_compare(given: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
+def _wrong_intervals(a: torch.Tensor, b: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What well-known mistakes make of the interval, by the hint for each."""
     difference, count = a - b, len(a)
     low, high = _ends(difference, difference.std())
     size = difference.mean().abs()
@@ -190,8 +244,7 @@ def _diagnose_compare(given: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> 
         ),
         "That is the interval of a alone. What about b?": _ends(a, a.std()),
     }
-    intervals = {hint: torch.stack(ends) for hint, ends in hints.items()}
-    recognise(given, intervals, "Begin with difference = a - b, and never look at a and b again.")
+    return {hint: torch.stack(ends) for hint, ends in hints.items()}
 
 
 def remove_hottest(images: torch.Tensor, maps: torch.Tensor, share: float) -> torch.Tensor:
@@ -207,16 +260,22 @@ def remove_hottest(images: torch.Tensor, maps: torch.Tensor, share: float) -> to
 
 def _judge_removal(answer: Any) -> None:
     generator = torch.Generator().manual_seed(19)
-    shares = (0.35, 0.75, 0.13, 0.75, 0.0)  # of 54 pixels 18.9, of 40 pixels 5.2: round up, and down
-    for turn, (shape, share) in enumerate(zip((SHAPES[0], SHAPES[1], *SHAPES[1:], SHAPES[0]), shares, strict=True)):
+    shares = (0.35, 0.75, 0.13, 0.75, 0.0, 1.0, 0.5, 0.4)  # of 54 pixels 18.9, of 40 pixels 5.2: round up, and down
+    shapes = (SHAPES[0], SHAPES[1], *SHAPES[1:], SHAPES[0], SHAPES[1], (5, 9, 7), (2, 17, 19))
+    for turn, (shape, share) in enumerate(zip(shapes, shares, strict=True)):
         maps, _ = _drawn(shape, generator)
         if turn == 1:  # many pixels share the heat 0, and some of them have to go
             maps = (maps - maps.mean((1, 2), keepdim=True)).relu()
-        images = torch.randn((shape[0], 3, *shape[1:]), generator=generator)
+        if turn == 6:  # a raw map has values below 0
+            maps = maps - 2 * maps.mean((1, 2), keepdim=True)
+        channels = {5: 1, 6: 4}.get(turn, 3)
+        images = torch.randn((shape[0], channels, *shape[1:]), generator=generator)
         result = tensor(call(answer, images, maps, share), tuple(images.shape), "the images")
         mistake = _wrong_with(result, images, maps, share)
         if mistake and share == 0:
             raise Mistake("With a share of 0 no pixel goes.", "[-0:] is everything. Sort descending and take [:count].")
+        if mistake and turn == 6 and _wrong_with(result, images, maps.abs(), share) is None:
+            raise Mistake("Where values lie below 0, yours takes their absolute values: the coldest go.", "no abs()")
         if mistake:
             diagnose = _diagnose_ties if turn == 1 else _diagnose_removal
             diagnose(result, images, maps, share)
@@ -230,7 +289,7 @@ def _wrong_with(result: torch.Tensor, images: torch.Tensor, maps: torch.Tensor, 
     if (counts != count).any():
         wrong = counts[counts != count][0].item()
         return Mistake(
-            f"Of a picture's {places} pixels yours sets {wrong} to 0; it should be {count}.",
+            f"Of an image's {places} pixels yours sets {wrong} to 0; it should be {count}.",
             f"round({share:g} * {places}) is {count}, and topk(count) takes as many as that.",
         )
     if not close(result, images.masked_fill(gone[:, None], 0)):
@@ -251,7 +310,7 @@ def _diagnose_ties(result: torch.Tensor, images: torch.Tensor, maps: torch.Tenso
         "Many pixels may have the same heat, and your threshold takes none of them: too few.": maps <= edge,
     }
     kept = {hint: images * stays[:, None] for hint, stays in hints.items()}
-    recognise(result, kept, "maps.flatten(1).topk(count).indices names as many pixels as you say, and no more.")
+    recognise([(result, kept)], "maps.flatten(1).topk(count).indices names as many pixels as you say, and no more.")
 
 
 def _diagnose_removal(result: torch.Tensor, images: torch.Tensor, maps: torch.Tensor, share: float) -> None:
@@ -273,22 +332,22 @@ def _diagnose_removal(result: torch.Tensor, images: torch.Tensor, maps: torch.Te
         "You remove pixels above a share of the *maximum*. The share counts pixels.": (
             images * (maps <= (1 - share) * maps.amax((1, 2), keepdim=True))[:, None]
         ),
-        "You fade the picture by its heat; the hottest pixels should be gone, and the others whole.": (
+        "You fade the image by its heat; the hottest pixels should be gone, and the others whole.": (
             images * (1 - maps / maps.amax((1, 2), keepdim=True))[:, None]
         ),
         "As many rows as the share says are gone from each column; rank all pixels of a map.": images
         * (maps < maps.topk(max(1, round(share * maps.shape[1])), dim=1).values[:, -1:])[:, None],
     }
     if len(images) == images.shape[1]:  # then torch multiplies without a word
-        hints["Your mask went in without an axis for the channels, so each channel lost another picture's pixels."] = (
+        hints["Your mask went in without an axis for the channels, so each channel lost another image's pixels."] = (
             images * (right[:, 0] != 0)
         )
-    recognise(result, hints, "maps.flatten(1).topk(count).indices names the pixels that go.")
+    recognise([(result, hints)], "maps.flatten(1).topk(count).indices names the pixels that go.")
 
 
 EXERCISES = [
     Exercise("energy_on_object", energy_on_object, _judge_energy, "Half a measure of trust; now the other half."),
     Exercise("hits", hits, _judge_hits, "Rows first, then columns, and nothing for a map of zeros."),
-    Exercise("compare", compare, _judge_compare, "Same pictures, so compare picture by picture."),
+    Exercise("compare", compare, _judge_compare, "Same images, so compare image by image."),
     Exercise("remove_hottest", remove_hottest, _judge_removal, "What is gone cannot be looked at."),
 ]

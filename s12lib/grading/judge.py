@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from s12lib.exercises import exercises, judging
+from s12lib.exercises import exercises, time_limit
 from s12lib.exercises.judging import Exercise, Verdict, verdict_on
 
 NAME = "submission"
@@ -20,7 +20,7 @@ def judge_answer(exercise: str, source: str, expression: str, seconds: float) ->
     it must reject after the answer ran, so the answer has changed the check.
     """
     torch.set_num_threads(1)
-    judging.TIME_LIMIT = seconds
+    time_limit.TIME_LIMIT = seconds
     asked = exercises()[exercise]
     try:
         answer = _build(source, expression)
