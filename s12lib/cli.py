@@ -10,7 +10,7 @@ from s12lib.commands import recipe
 
 COMMANDS = (
     "data", "predict", "explain", "pack", "familiarity", "examples", "app", "export", "results", "measure", "ablate",
-    "compare", "grade", "assignment",
+    "compare", "grade", "assignment", "progress",
 )  # fmt: skip
 """The commands beside Lightning's, each a module of :mod:`s12lib.commands`."""
 

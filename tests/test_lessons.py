@@ -14,6 +14,7 @@ from s12lib import lesson
 from s12lib.data.location import DataError
 from s12lib.data.splits import fingerprint
 from s12lib.datamodule import CIFAR10
+from s12lib.exercises.showing import VERDICT
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"].removeprefix(
@@ -160,7 +161,10 @@ def test_outputs_hold_no_path_timing_or_widget(source):
         assert not PATHS.search(text), text
         assert not TIMINGS.search(text), text
         for output in cell.outputs:
-            assert set(output.get("data", {})) <= {"text/plain", "text/markdown", "image/png"}
+            data = output.get("data", {})
+            assert set(data) <= {"text/plain", "text/markdown", "image/png"} | (
+                {"text/html", VERDICT} if "exercise" in "".join(data.get("text/html", "")) else set()
+            )
 
 
 @every_lesson
@@ -194,6 +198,7 @@ def test_exercises_are_stored_unsolved_with_folded_help_below(source):
     assert "find the bug" in prose(source)
     for cell, after in stubs:
         assert printed(cell).startswith("TO DO: ")
+        assert cell.outputs[0].data[VERDICT]["status"] == "TO DO", "make the notebook anew: verdicts are stored as data"
         folded = ["Hint", "Second hint", "Solution"] if reshaped(source) else ["Hint", "Solution"]
         assert re.findall(r"<details>\n<summary>([\w ]+)</summary>\n\n", after.source) == folded
 
