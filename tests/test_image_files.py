@@ -1,13 +1,16 @@
 """Any picture file becomes the same 32×32 RGB array, whatever its size, mode or orientation."""
 
 import io
+import os
 
+import display_p3
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from s12lib.data import image_files as pictures
-from s12lib.data.image_files import PictureError, open_picture, read_picture, to_32x32
+from s12lib.data.image_files import PictureError, display_name, open_picture, read_picture, to_32x32
 
 
 @pytest.fixture
@@ -144,3 +147,76 @@ def test_a_file_over_the_size_limit_is_refused_before_it_is_opened(tmp_path, mon
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(PictureError, match=r"no file nowhere\.png"):
         open_picture(tmp_path / "nowhere.png")
+
+
+# ---- colours, and what lies in a file beside them ----
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def colours() -> np.ndarray:
+    """Colours that both P3 and sRGB can show, ``(32, 32, 3)`` uint8."""
+    return np.random.default_rng(0).integers(90, 180, (32, 32, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("ending", ["png", "webp"])
+def test_a_phones_colours_are_turned_into_srgb(ending, tmp_path):
+    path = tmp_path / f"p3.{ending}"
+    Image.fromarray(colours()).save(path, icc_profile=display_p3.profile(), lossless=True)
+    expected = display_p3.in_srgb(colours())
+    assert np.abs(expected - colours()).max() > 10
+    assert np.abs(read_picture(path) - expected).max() < 2
+
+
+def test_transparency_outlives_the_change_of_colours(tmp_path):
+    picture = Image.fromarray(colours()).convert("RGBA")
+    picture.putalpha(0)
+    picture.save(tmp_path / "clear.png", icc_profile=display_p3.profile())
+    assert (read_picture(tmp_path / "clear.png") == 255).all()
+
+
+@pytest.mark.parametrize("profile", [b"garbage", bytes(2_000_000), SRGB], ids=["garbage", "2 MB", "sRGB"])
+def test_a_profile_that_says_nothing_new_changes_nothing(profile, tmp_path):
+    Image.fromarray(colours()).save(tmp_path / "a.png", icc_profile=profile)
+    assert (read_picture(tmp_path / "a.png") == colours()).all()
+
+
+def test_a_grey_picture_with_a_profile_for_colours_is_taken_as_browsers_do(tmp_path):
+    grey = Image.fromarray(colours()).convert("L")
+    grey.save(tmp_path / "grey.png", icc_profile=display_p3.profile())
+    expected = display_p3.in_srgb(np.asarray(grey.convert("RGB")))
+    assert np.abs(read_picture(tmp_path / "grey.png") - expected).max() < 2
+
+
+def test_much_text_beside_the_pixels_is_passed_over(tmp_path):
+    text = PngInfo()
+    text.add_text("before", "Roses are red. " * 150_000, zip=True)
+    Image.fromarray(colours()).save(tmp_path / "a.png", pnginfo=text)
+    assert (read_picture(tmp_path / "a.png") == colours()).all()
+
+
+def test_sixteen_bits_of_grey_are_cut_to_the_upper_eight(tmp_path):
+    deep = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32) * 64
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert (read_picture(tmp_path / "deep.png")[..., 0] == deep >> 8).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a named pipe (on POSIX)")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(PictureError, match="not a file that holds a picture"):
+        read_picture(tmp_path / "pipe.png")
+
+
+def test_a_folder_and_a_heic_are_refused_with_a_way_out(tmp_path):
+    with pytest.raises(PictureError, match="is a folder: name the pictures in it"):
+        read_picture(tmp_path)
+    (tmp_path / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(90))
+    with pytest.raises(PictureError, match=r"IMG_1\.heic is in HEIC, which is not read: export it as JPEG"):
+        read_picture(tmp_path / "IMG_1.heic")
+
+
+def test_a_name_is_shown_without_what_would_mislead():
+    assert display_name("C:\\photos\\cat\u202egnp.exe") == "catgnp.exe"
+    assert display_name("../a\0b\r\n.png") == "ab.png"
+    assert display_name("x" * 10**6 + ".png", 15) == "xxxxxxx…xxx.png"

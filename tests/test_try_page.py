@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import display_p3
 import matplotlib
 import numpy as np
 import pytest
@@ -131,6 +132,32 @@ def test_a_photo_taken_at_any_angle_is_seen_as_in_python(orientation, seen, tmp_
     photo().save(tmp_path / "photo.jpg", exif=exif, quality=95)
     expected = read_picture(tmp_path / "photo.jpg").astype(int)
     assert np.abs(seen(tmp_path / "photo.jpg") - expected).max() <= 1  # decoders of JPEG may round differently
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_webp_is_turned_upright_as_in_python(orientation, seen, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo(301, 200).save(tmp_path / "photo.webp", exif=exif, lossless=True)
+    assert np.array_equal(seen(tmp_path / "photo.webp"), read_picture(tmp_path / "photo.webp"))
+
+
+def test_a_phones_colours_are_seen_as_in_python(seen, tmp_path):
+    photo().save(tmp_path / "p3.png", icc_profile=display_p3.profile())
+    expected = read_picture(tmp_path / "p3.png").astype(int)
+    photo().save(tmp_path / "plain.png")
+    assert np.abs(expected - read_picture(tmp_path / "plain.png")).max() > 5
+    photo().convert("L").save(tmp_path / "grey.png", icc_profile=display_p3.profile())
+    for name in ("p3.png", "grey.png"):
+        difference = seen(tmp_path / name) - read_picture(tmp_path / name).astype(int)
+        assert np.abs(difference).max() <= 2, name  # each rounds in its own way
+
+
+def test_sixteen_bits_and_a_vast_profile_are_seen_as_in_python(seen, tmp_path):
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16).save(tmp_path / "deep.png")
+    photo().save(tmp_path / "vast.png", icc_profile=bytes(2_000_000))
+    for name in ("deep.png", "vast.png"):
+        assert np.array_equal(seen(tmp_path / name), read_picture(tmp_path / name)), name
 
 
 def test_a_transparent_picture_is_laid_on_white(seen, tmp_path):

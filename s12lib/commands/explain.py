@@ -30,7 +30,7 @@ def run(options: Namespace) -> None:
     import numpy as np
 
     from s12lib import viz
-    from s12lib.data.image_files import read_picture
+    from s12lib.data.image_files import display_name, read_picture
     from s12lib.explain import enlarge, gradcam
     from s12lib.files import atomic_write
     from s12lib.inference import predict
@@ -50,7 +50,7 @@ def run(options: Namespace) -> None:
     peak = raw.amax(dim=(1, 2), keepdim=True)
     places, sizes = raw / peak.where(peak > 0, 1), f"{raw.shape[1]} × {raw.shape[2]}"
     notes = [
-        (shortened(Path(path).name), f"for {classes[t]}, {row[t]:.1%}", "" if any_heat else "nothing speaks for it")
+        (display_name(path, 15), f"for {classes[t]}, {row[t]:.1%}", "" if any_heat else "nothing speaks for it")
         for path, row, t, any_heat in zip(options.images, probabilities, targets, peak > 0, strict=True)
     ]
     title = f"Where {options.method} sees evidence, at {options.layer}"
@@ -59,7 +59,3 @@ def run(options: Namespace) -> None:
     drawing = viz.heatmap_table(images, maps, notes, title, trained_on, opacities=(1, 0.6))
     atomic_write(options.out, viz.png(drawing.figure))
     print(f"Wrote {options.out}.")
-
-
-def shortened(name: str, most: int = 15) -> str:
-    return name if len(name) <= most else f"{name[: most - 8]}…{name[-7:]}"

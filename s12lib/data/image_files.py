@@ -1,65 +1,164 @@
 """Any picture file → the 32×32 RGB array that the network is shown: one rule for commands, app and exports."""
 
+import io
+import struct
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from s12lib.errors import CourseError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
+PNG = b"\x89PNG\r\n\x1a\n"
+DRAWN = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
+"""The chunks of a PNG that say what it looks like, and which way up."""
 
 
 class PictureError(CourseError):
     """A file that is no picture we can use; the message is one sentence for people and names no folder."""
 
 
+def display_name(name: object, most: int = 40) -> str:
+    """A file's name as people are shown it: no folder, nothing that prints otherwise than it reads, the middle cut out.
+
+    Control characters, and those that turn the direction of writing round, are left out.
+    """
+    last = str(name).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    if len(last) > 1000:  # looking at every character of a name of a megabyte would take a while
+        last = last[:500] + last[-500:]
+    last = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+    end = min(11, most // 2)
+    return last if len(last) <= most else f"{last[: most - end - 1]}…{last[-end:]}"
+
+
 def open_picture(path: Path | str) -> Image.Image:
     """The picture in a file, the first frame of an animation. Raises PictureError.
 
     Only JPEG, PNG, WebP, GIF and BMP are read, up to 20 MB and 50 million pixels, and the size is looked at before any
-    pixel is decoded.
+    pixel is decoded. Pipes, devices and folders are not opened.
     """
     path = Path(path)
+    name = display_name(path.name)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PictureError(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB: choose a smaller picture.")
-        picture = Image.open(path, formats=FORMATS)
+        found = path.stat()
+        if S_ISDIR(found.st_mode):
+            raise PictureError(f"{name} is a folder: name the pictures in it.")
+        if not S_ISREG(found.st_mode):
+            raise PictureError(f"{name} is not a file that holds a picture.")
+        if found.st_size > MAX_BYTES:
+            raise PictureError(f"{name} is larger than {MAX_BYTES // 1_000_000} MB: choose a smaller picture.")
+        return _decoded(path, name)
+    except UnidentifiedImageError as error:
+        if is_heic(path):
+            raise PictureError(f"{name} is in HEIC, which is not read: export it as JPEG.") from error
+        raise PictureError(f"{name} is not a picture in one of the formats {', '.join(FORMATS)}.") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels.") from error
+    except FileNotFoundError as error:
+        raise PictureError(f"There is no file {name}.") from error
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+        raise PictureError(f"{name} is damaged or cut short and cannot be read as a picture.") from error
+
+
+def _decoded(source: Path | io.BytesIO, name: str) -> Image.Image:
+    try:
+        picture = Image.open(source, formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
             size = f"{picture.width} × {picture.height}"
-            raise PictureError(f"{path.name} has {size} pixels, more than {MAX_PIXELS // 1_000_000} million.")
+            raise PictureError(f"{name} has {size} pixels, more than {MAX_PIXELS // 1_000_000} million.")
         picture.load()
-    except UnidentifiedImageError as error:
-        raise PictureError(f"{path.name} is not a picture in one of the formats {', '.join(FORMATS)}.") from error
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"{path.name} has more than {MAX_PIXELS // 1_000_000} million pixels.") from error
-    except FileNotFoundError as error:
-        raise PictureError(f"There is no file {path.name}.") from error
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        raise PictureError(f"{path.name} is damaged or cut short and cannot be read as a picture.") from error
+        return picture
+    except ValueError:  # so Pillow refuses a PNG with a huge profile or text, of which we need neither
+        content = source.read_bytes() if isinstance(source, Path) else b""
+        if not content.startswith(PNG):
+            raise
+        return _decoded(io.BytesIO(only_what_is_drawn(content)), name)
+
+
+def only_what_is_drawn(png: bytes) -> bytes:
+    """A PNG without its profile, text, times and whatever else lies between what it looks like."""
+    kept, at = [PNG], len(PNG)
+    while at + 12 <= len(png):
+        end = at + 12 + struct.unpack_from(">I", png, at)[0]
+        if png[at + 4 : at + 8] in DRAWN:
+            kept.append(png[at:end])
+        at = end
+    return b"".join(kept)
+
+
+def is_heic(path: Path) -> bool:
+    """Whether a file begins as an iPhone's photos do: https://nokiatech.github.io/heif/technical.html"""
+    with path.open("rb") as file:
+        start = file.read(12)
+    return start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """The picture upright (EXIF), in sRGB (its ICC profile), on white, in mode RGB."""
+    with suppress(Exception):  # EXIF that cannot be read says nothing of the orientation, and the pixels are whole
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":  # the upper 8 of 16 bits, as Pillow and browsers take them
+        picture = Image.fromarray((np.clip(np.asarray(picture, dtype=np.float64), 0, 65535) // 256).astype(np.uint8))
+    picture = in_srgb(picture)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
+
+
+def in_srgb(picture: Image.Image) -> Image.Image:
+    """The picture in sRGB, if its ICC profile says that it is in other colours, such as a phone's Display P3.
+
+    Transparency stays. A profile that cannot be read, or is one for another kind of colours, is as good as none.
+    """
+    profile = picture.info.get("icc_profile")
+    if not profile:
+        return picture
+    with suppress(ImageCms.PyCMSError, KeyError, OSError, TypeError, ValueError):
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if ImageCms.getProfileDescription(source).startswith("sRGB"):  # which would only be rounded anew
+            return picture
+        alpha, mode = None, {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}[source.profile.xcolor_space.strip()]
+        if mode != "CMYK" and picture.has_transparency_data:
+            alpha = picture.convert("RGBA").getchannel("A")
+        if (mode == "CMYK") != (picture.mode == "CMYK") or (mode == "L" and picture.mode not in ("1", "L", "LA")):
+            return picture
+        srgb = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(picture.convert(mode), source, srgb, outputMode="RGB")
+        assert converted is not None  # only `inPlace` gives none
+        if alpha is not None:
+            converted.putalpha(alpha)
+        return converted
     return picture
 
 
 def to_32x32(picture: Image.Image) -> np.ndarray:
-    """``(32, 32, 3)`` uint8 RGB: upright (EXIF), on white, centre-cropped to a square, reduced by area.
+    """``(32, 32, 3)`` uint8 RGB: upright, in sRGB, on white, centre-cropped to a square, reduced by area.
 
     Pillow's BOX filter when shrinking, BICUBIC when enlarging.
     """
-    with suppress(Exception):  # EXIF that cannot be read says nothing of the orientation, and the pixels are whole
-        picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        picture = Image.fromarray((np.clip(np.asarray(picture, dtype=np.float64), 0, 65535) / 257).astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    picture = picture.convert("RGB")
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    picture = picture.crop((left, top, left + side, top + side))
-    return np.array(picture.resize((32, 32), Image.Resampling.BOX if side > 32 else Image.Resampling.BICUBIC))
+    return reduced(to_rgb(picture))
+
+
+def reduced(picture: Image.Image) -> np.ndarray:
+    """The middle square of a picture in mode RGB, reduced or enlarged to ``(32, 32, 3)`` uint8."""
+    square = picture.crop(middle_square(picture.size))
+    shrinks = square.width > 32
+    return np.array(square.resize((32, 32), Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC))
+
+
+def middle_square(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where the square lies that is cut out: left, top, right, bottom in pixels."""
+    width, height = size
+    side = min(size)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
 
 
 def read_picture(path: Path | str) -> np.ndarray:

@@ -78,17 +78,57 @@ function toThirtyTwo(picture) {
   return pixels;
 }
 
+/** What EXIF says in a WebP file of how to hold it, 1 to 8; 1 where it says nothing. Browsers do not look there. */
+function orientationOfWebp(view) {
+  const word = (at) => String.fromCharCode(...new Uint8Array(view.buffer, at, 4));
+  for (let at = 12; at + 8 <= view.byteLength; at += 8 + view.getUint32(at + 4, true) + (view.getUint32(at + 4, true) % 2)) {
+    if (word(at) !== "EXIF") continue;
+    const tiff = at + 8 + (word(at + 8) === "Exif" ? 6 : 0);
+    const little = view.getUint8(tiff) === 0x49;
+    const entries = tiff + view.getUint32(tiff + 4, little);
+    for (let k = 0; k < view.getUint16(entries, little); k++) {
+      const entry = entries + 2 + 12 * k;
+      if (view.getUint16(entry, little) !== 0x0112) continue;
+      const value = view.getUint16(entry + 8, little);
+      return value >= 1 && value <= 8 ? value : 1;
+    }
+  }
+  return 1;
+}
+
+/** The picture turned and mirrored as an orientation of EXIF asks for. */
+function turned(picture, orientation) {
+  if (orientation === 1) return picture;
+  const { width, height } = picture;
+  const lies = orientation > 4;
+  const canvas = new OffscreenCanvas(lies ? height : width, lies ? width : height);
+  const context = canvas.getContext("2d");
+  const [w, h] = [width, height];
+  const how = {
+    2: [-1, 0, 0, 1, w, 0], 3: [-1, 0, 0, -1, w, h], 4: [1, 0, 0, -1, 0, h], 5: [0, 1, 1, 0, 0, 0],
+    6: [0, 1, -1, 0, h, 0], 7: [0, -1, -1, 0, h, w], 8: [0, -1, 1, 0, 0, w],
+  };
+  context.setTransform(...how[orientation]);
+  context.drawImage(picture, 0, 0);
+  picture.close();
+  return canvas.transferToImageBitmap();
+}
+
 /** A file as the network sees it. What it throws is one sentence for people. */
 async function readPicture(file) {
   if (file.size > MAX_BYTES) throw Error(`${file.name} is larger than ${MAX_BYTES / 1e6} MB: choose a smaller picture.`);
   const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 16).arrayBuffer()));
+  if (/^[^]{4}ftyp(hei[cxms]|hevc|mif1|msf1)/.test(head)) {
+    throw Error(`${file.name} is in HEIC, which is not read: export it as JPEG.`);
+  }
   if (!Object.values(FORMATS).some((format) => format.test(head))) {
     throw Error(`${file.name} is not a picture in one of the formats ${Object.keys(FORMATS).join(", ")}.`);
   }
   let picture;
   try {
-    // Upright, since browsers turn a photo as its EXIF says; the stored colours, since Pillow ignores profiles too.
-    picture = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    // Upright, since browsers turn a photo as its EXIF says, and in sRGB, whatever its profile; a WebP is turned below.
+    picture = await createImageBitmap(file, { colorSpaceConversion: "default", premultiplyAlpha: "none" });
+    if (FORMATS.WEBP.test(head)) picture = turned(picture, orientationOfWebp(new DataView(await file.arrayBuffer())));
   } catch {
     throw Error(`${file.name} is damaged or cut short and cannot be read as a picture.`);
   }
