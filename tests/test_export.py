@@ -1,6 +1,8 @@
 """The exported file answers as the model does, on any number of pictures, or it does not come about."""
 
+import json
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,17 @@ import pytest
 import torch
 from narrow_network import NarrowResNet, lively
 
-from s12lib import gradcam
+from s12lib import CLASSES, gradcam
 from s12lib.cli import main
 from s12lib.commands.export import PRECISIONS
 from s12lib.data.splits import Split
 from s12lib.explain import class_maps
 from s12lib.export import export_onnx, onnx_file
-from s12lib.export.onnx_file import OPSET, TOLERANCE, Answers, ExportError, export_verified, reference_images
+from s12lib.export.onnx_file import IR_VERSION, OPSET, export_verified
+from s12lib.export.pt2_file import export_pt2, runner
+from s12lib.export.verify import TOLERANCE, Answers, ExportError, reference_images
 from s12lib.inference import logits_of
+from s12lib.weights.pretrained import load_card
 
 pytestmark = pytest.mark.xdist_group("export")  # one worker: the exporter takes seconds, and its files serve all tests
 
@@ -44,6 +49,30 @@ def exported(network, expected, tmp_path_factory):
 def graph_that_is_made_at_once(exported, monkeypatch):
     """The graph as the exporter made it before, for tests of what happens afterwards."""
     monkeypatch.setattr(onnx_file, "onnx_model", lambda _, precision: onnx.load(exported[precision][0]))
+
+
+def test_the_file_says_what_its_card_says(network, expected, graph_that_is_made_at_once, tmp_path):
+    card = load_card()
+    export_verified(network, tmp_path / "page.onnx", "float32", expected, card)
+    session = onnxruntime.InferenceSession(tmp_path / "page.onnx", providers=["CPUExecutionProvider"])
+    told = session.get_modelmeta().custom_metadata_map
+    assert json.loads(told["classes"]) == list(CLASSES)
+    assert json.loads(told["test_accuracy"]) == card["test_accuracy"]
+    assert (told["licence"], told["sha256"]) == (card["licence"], card["sha256"])
+
+
+def test_a_pt2_answers_as_the_model_does_and_names_no_folder_of_this_machine(network, expected, tmp_path):
+    report = export_pt2(network, tmp_path / "page.pt2", expected)
+    assert report["largest_difference"] < 1e-5
+    assert report["bytes"] == (tmp_path / "page.pt2").stat().st_size
+    images = unseen(5)
+    found, maps = runner(tmp_path / "page.pt2")(images)
+    assert np.abs(found - logits_of(network, images).numpy()).max() < 1e-4
+    assert np.abs(maps - class_maps(network, images).numpy()).max() < 1e-4
+    with zipfile.ZipFile(tmp_path / "page.pt2") as archive:
+        content = b"".join(archive.read(name) for name in archive.namelist())
+    assert str(Path(torch.__file__).parent.parent).encode() not in content
+    assert str(Path(onnx_file.__file__).parent).encode() not in content
 
 
 def unseen(count):
@@ -80,6 +109,7 @@ def test_the_file_takes_uint8_pictures_and_names_its_opset(exported):
         proto = onnx.load(path)
         onnx.checker.check_model(proto, full_check=True)
         assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", OPSET)]
+        assert proto.ir_version == IR_VERSION == onnx.helper.find_min_ir_version_for(proto.opset_import)
         (images,) = proto.graph.input
         assert images.type.tensor_type.elem_type == onnx.TensorProto.UINT8
         batch, *rest = images.type.tensor_type.shape.dim
@@ -210,8 +240,8 @@ def test_the_command_writes_the_precision_asked_for_and_measures_both(
     said = capsys.readouterr().out.splitlines()
     assert "its accuracy is not measured" in said[0]
     assert [line.split()[0] for line in said[2:4]] == list(TOLERANCE)
-    assert f"on {len(reference_images())} pictures" in said[4]
-    assert said[5] == f"Wrote new/page.onnx: ONNX opset {OPSET}, float16 weights."
+    assert f"on {len(reference_images())} images" in said[4]
+    assert said[5] == f"Wrote new/page.onnx: ONNX opset {OPSET}, IR version {IR_VERSION}, float16 weights."
     assert [path.name for path in Path("new").iterdir()] == ["page.onnx"]
     types = {tensor.data_type for tensor in onnx.load("new/page.onnx").graph.initializer}
     assert onnx.TensorProto.FLOAT16 in types
@@ -230,7 +260,11 @@ def test_weights_of_another_dataset_are_not_measured_on_cifar10(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--format", "onnx"], "--out"),
+        (["--format", "onnx"], "--format onnx needs --out"),
+        (["--format", "onnx", "--out", "there.onnx"], "there.onnx is there already: choose another name, or --force"),
+        (["--format", "pt2", "--out", "page.onnx"], "--out must end in .pt2"),
+        (["--format", "pt2", "--out", "page.pt2", "--precision", "float16"], "--precision float16 goes with"),
+        (["--format", "onnx", "--out", "page.onnx", "--verify", "-1"], "--verify must be 0 or more"),
         (["--out", "page.onnx"], "--format"),
         (["--format", "tflite", "--out", "page.onnx"], "--format"),
         (["--format", "onnx", "--out", "page.pt"], "--out must end in .onnx"),
@@ -244,11 +278,10 @@ def test_weights_of_another_dataset_are_not_measured_on_cifar10(
 def test_a_wrong_input_gets_one_sentence_and_status_2(arguments, words, network, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("S12_DATA_DIR", str(tmp_path))
-    if "could not" in words:
-        monkeypatch.setattr("s12lib.weights.pretrained.load_weights", lambda path: network)
-        monkeypatch.setattr(onnx_file, "onnx_model", lambda *_: onnx.ModelProto())
-        monkeypatch.setattr(onnx_file, "verify", lambda *_: {})
+    if "weights" not in " ".join(arguments):  # then nothing is loaded before all else has been looked at
+        monkeypatch.setattr("s12lib.weights.pretrained.load_weights", None)
     Path("poem.txt").write_text("Roses are red.\n")
+    Path("there.onnx").write_text("the one before")
     Path("folder.onnx").mkdir()
     before = set(Path().rglob("*"))
     with pytest.raises(SystemExit) as exit:

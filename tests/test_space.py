@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from huggingface_hub import SpaceCardData
 from packaging.requirements import Requirement
 
 from s12lib import CLASSES, load_card, load_pretrained, predict
@@ -45,6 +46,9 @@ def test_the_readme_tells_the_hub_how_to_start_it(made):
     assert (made / settings["app_file"]).is_file()
     assert settings["license"] == "mit"
     assert settings["python_version"] == "3.11"
+    known = SpaceCardData(**settings)  # the Hub's own library, as far as it knows what a Space may say
+    assert known.to_dict().items() >= settings.items()
+    assert len(settings["short_description"]) <= 60  # what the Hub shows of it
     assert f"{load_card()['test_accuracy']:.2%}" in (made / "README.md").read_text("utf-8")
 
 
@@ -174,7 +178,7 @@ def start(python, app, elsewhere):
         port = bound.getsockname()[1]
     ours = ("S12_", "PYTHON", "VIRTUAL_ENV", "GRADIO_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-    environment |= {"GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    environment |= {"GRADIO_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1", "SYSTEM": "spaces"}
     with open(elsewhere / "app.log", "wb") as log:
         return subprocess.Popen([python, app], stdout=log, stderr=log, env=environment, cwd=elsewhere), port
 

@@ -1,108 +1,72 @@
-"""The network as one ONNX file: pictures as they are go in, logits and a map of evidence for each class come out.
+"""The network as one ONNX file: images as they are go in, logits and a map of evidence for each class come out.
 
 No file gets its name before onnxruntime has read it and answered as the PyTorch model does.
 """
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
 from importlib import import_module
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from s12lib.data.pixels import normalize
-from s12lib.data.shapes import draw_shapes
-from s12lib.errors import CourseError
-from s12lib.explain import class_maps
-from s12lib.explain.closed_form import logits_and_class_maps
-from s12lib.explain.inputs import CHUNK, float32_copy
+from s12lib.explain.inputs import float32_copy
+from s12lib.export.verify import TOLERANCE, Answers, ExportError, FromPixels, Run, verify
 from s12lib.files import atomic_path
-from s12lib.inference import logits_of
 
 if TYPE_CHECKING:
     import onnx
 
-    from s12lib.data.splits import Split  # which would load Lightning
+    from s12lib.data.splits import Split
+    from s12lib.schemas import Card
 
-OPSET = 18  # what torch's exporter writes by itself, and what every onnxruntime since 1.14 reads, on the web too
+OPSET = 18  # what torch's exporter writes by itself
+IR_VERSION = 8  # the lowest that goes with it, so that every onnxruntime since 1.14 reads the file, on the web too
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
-TOLERANCE = {"float32": 1e-3, "float16": 2e-2}
-"""The precisions, and by how much a logit or a place of a class map may differ from the model's."""
 
 
-class ExportError(CourseError):
-    """An export that did not come about; the message is one sentence for people."""
-
-
-class FromPixels(nn.Module):
-    """What the file computes: ``(N, 32, 32, 3)`` uint8 RGB → logits ``(N, 10)`` and class maps ``(N, 10, 4, 4)``.
-
-    The maps are those of :func:`s12lib.explain.class_maps`, in which one forward pass holds Grad-CAM for every class.
-    """
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return logits_and_class_maps(self.network, normalize(images))
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Pictures ``(N, 32, 32, 3)`` uint8 and what the PyTorch model says of them, on the CPU and in float32."""
-
-    images: np.ndarray
-    logits: np.ndarray
-    class_maps: np.ndarray
-    labels: np.ndarray | None = None  # of the last pictures, the test set's
-
-    @classmethod
-    def of(cls, model: nn.Module, test: "Split | None" = None) -> "Answers":
-        """Of the project's own pictures, and of a test split behind them."""
-        images, labels = reference_images(), None
-        if test is not None:
-            images, labels = np.concatenate([images, test.images.numpy()]), test.labels.numpy()
-        found = logits_of(float32_copy(model), images, CHUNK).numpy()
-        return cls(images, found, class_maps(model, images).numpy(), labels)
-
-
-def reference_images() -> np.ndarray:
-    """Fifty drawn pictures, two of noise, a black one and a white one: ``(54, 32, 32, 3)`` uint8."""
-    noise = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    flat = np.stack([np.full((32, 32, 3), value, dtype=np.uint8) for value in (0, 255)])
-    return np.concatenate([draw_shapes(50, seed=0, split="test")[0], noise, flat])
-
-
-def export_onnx(model: nn.Module, out: Path, precision: str = "float32", test: "Split | None" = None) -> dict[str, Any]:
-    """Write ``model`` to ``out``, verified on the project's own pictures and on ``test`` where it is given.
+def export_onnx(
+    model: nn.Module,
+    out: Path,
+    precision: str = "float32",
+    test: "Split | None" = None,
+    card: "Card | None" = None,
+) -> dict[str, Any]:
+    """Write ``model`` to ``out``, verified on the project's own images and on ``test`` where it is given.
 
     ``precision="float16"`` halves the file: the weights of convolutions and head are stored in float16 and turned into
-    float32 when the file is loaded, so it runs wherever the other does. Returns a report: ``precision``, ``opset``,
-    ``bytes``, ``pictures`` (how many it was verified on), ``largest_difference`` (of a logit or a place of a class map
-    from the model's), ``milliseconds`` (the median for one picture) and ``test_accuracy`` (a share of 1, or None).
+    float32 when the file is loaded, so it runs wherever the other does. What ``card`` says of classes, licence and
+    accuracy goes into the file's metadata. Returns a report: ``precision``, ``opset``, ``bytes``, ``pictures`` (how
+    many it was verified on), ``largest_difference`` (of a logit or a place of a class map from the model's),
+    ``milliseconds`` (the median for one image) and ``test_accuracy`` (a share of 1, or None).
     Raises ExportError, leaving no file, when the answers differ by more than TOLERANCE, when the file cannot be written
     or when the extra ``export`` is not installed; ValueError for another precision; TypeError for another network.
     """
-    return export_verified(model, out, precision, Answers.of(model, test))
+    return export_verified(model, out, precision, Answers.of(model, test), card)
 
 
-def export_verified(model: nn.Module, out: Path, precision: str, expected: Answers) -> dict[str, Any]:
+def export_verified(
+    model: nn.Module,
+    out: Path,
+    precision: str,
+    expected: Answers,
+    card: "Card | None" = None,
+    quiet: bool = True,
+) -> dict[str, Any]:
     """As :func:`export_onnx`, against answers that are known already."""
     if precision not in TOLERANCE:
         raise ValueError(f"precision must be one of {', '.join(TOLERANCE)}, but it is {precision!r}.")
     require_libraries()
     try:
-        content = onnx_model(model, precision).SerializeToString()
+        proto = onnx_model(model, precision)
+        describe(proto, card)
+        content = proto.SerializeToString()
         with atomic_path(out) as partial:
             partial.write_bytes(content)
             return {"precision": precision, "opset": OPSET, "bytes": len(content)} | verify(
-                partial, expected, TOLERANCE[precision]
+                runner(partial), expected, TOLERANCE[precision], quiet
             )
     except OSError as error:
         raise ExportError(f"{out} could not be written: {error.strerror or error}.") from error
@@ -141,6 +105,7 @@ def onnx_model(model: nn.Module, precision: str) -> "onnx.ModelProto":
     optimizer.remove_unused_nodes(program.model)
     proto = program.model_proto
     strip_metadata(proto)
+    proto.ir_version = IR_VERSION
     if precision == "float16":
         store_weights_in_float16(proto.graph)
     return proto
@@ -152,6 +117,22 @@ def strip_metadata(proto: "onnx.ModelProto") -> None:
     for part in (proto, graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
+
+
+def describe(proto: "onnx.ModelProto", card: "Card | None") -> None:
+    """Write into the file what a card says, as far as whoever finds the file alone needs it; JSON where not text."""
+    from onnx import helper
+
+    from s12lib.weights.pretrained import class_names
+
+    if card is None:
+        return
+    kept = ("name", "dataset", "recipe", "licence", "intended_use", "test_accuracy", "test_accuracy_tta", "sha256")
+    told: dict[str, Any] = {key: value for key, value in card.items() if key in kept and value is not None}
+    told["classes"] = list(class_names(card))
+    helper.set_model_props(
+        proto, {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
+    )
 
 
 def store_weights_in_float16(graph: "onnx.GraphProto") -> None:
@@ -171,41 +152,9 @@ def store_weights_in_float16(graph: "onnx.GraphProto") -> None:
     graph.node.extend(nodes)
 
 
-def verify(path: Path, expected: Answers, tolerance: float) -> dict[str, Any]:
-    """How far the file's answers lie from the model's, how fast they come, how many are right. Raises ExportError."""
+def runner(path: Path) -> Run:
+    """What the file computes, by onnxruntime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    found = answers_of(session, expected.images)
-    pairs = zip(found, (expected.logits, expected.class_maps), strict=True)
-    difference = max(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)
-    if not difference <= tolerance:  # so that NaN is refused too
-        raise ExportError(
-            f"The exported network's answers differ from the PyTorch model's by up to {difference:.3g}, "
-            f"more than {tolerance:g}, so no file was written."
-        )
-    labels = expected.labels
-    right = None if labels is None else float((found[0][-len(labels) :].argmax(1) == labels).mean())
-    return {
-        "pictures": len(expected.images),
-        "largest_difference": difference,
-        "milliseconds": milliseconds(session, expected.images[:1]),
-        "test_accuracy": right,
-    }
-
-
-def answers_of(session: Any, images: np.ndarray) -> Sequence[np.ndarray]:
-    """Logits and class maps from an onnxruntime session: one picture by itself, then CHUNK of them at a time."""
-    parts = [images[:1], *(images[start : start + CHUNK] for start in range(1, len(images), CHUNK))]
-    answers = [session.run(["logits", "class_maps"], {"images": part}) for part in parts]
-    return [np.concatenate(output) for output in zip(*answers, strict=True)]
-
-
-def milliseconds(session: Any, picture: np.ndarray, rounds: int = 15) -> float:
-    """The median time for one picture."""
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        session.run(None, {"images": picture})
-        seconds.append(time.perf_counter() - start)
-    return 1000 * median(seconds)
+    return lambda images: session.run(["logits", "class_maps"], {"images": images})

@@ -18,7 +18,7 @@ from s12lib.weights.pretrained import load_weights, read_card, weights_path
 PACKAGE = Path(__file__).parent.parent
 CHECKOUT = PACKAGE.parent
 NEEDED = (
-    "gradio", "grad-cam", "matplotlib", "numpy", "pillow", "pytorch-lightning", "safetensors", "torch", "torchvision",
+    "filelock", "gradio", "grad-cam", "matplotlib", "numpy", "pillow", "safetensors", "torch", "torchvision",
 )  # fmt: skip
 """What the app imports. What these bring along is left free, since a Space installs Gradio with extras of its own,
 which want other versions of it than our lock has (of pydantic, for one)."""
