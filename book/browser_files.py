@@ -67,6 +67,7 @@ def put_into(folder: Path) -> int:
     import matplotlib as mpl
 
     from s12lib.app.examples import recorded
+    from s12lib.app.familiarity import Familiarity
     from s12lib.export import export_onnx
     from s12lib.weights.pretrained import load_card, load_pretrained
 
@@ -75,6 +76,9 @@ def put_into(folder: Path) -> int:
     megabytes = round(sum((folder / name).stat().st_size for name in (RUNTIME, WASM, network)) / 1e6)
     card = load_card(WEIGHTS)
     examples, _ = recorded(card)
+    familiarity = Familiarity.from_card(card)
+    if familiarity.score_name != "energy":
+        raise SiteError(f"The page scores pictures by their energy, but the card by the {familiarity.score_name}.")
     for example in examples:
         atomic_write(folder / example.path.name, example.path.read_bytes())
     files = {
@@ -84,6 +88,7 @@ def put_into(folder: Path) -> int:
         "network": network,
         "sha256": card["sha256"],
         "classes": CLASSES,
+        "familiarity": {"threshold": familiarity.threshold, "sentence": familiarity.sentence},
         "examples": [{"file": each.path.name, "shows": each.shows, "source": each.source} for each in examples],
         "colours": (mpl.colormaps["inferno"](range(0, 256, 15))[:, :3] * 255).round().astype(int).tolist(),
     }

@@ -653,7 +653,7 @@ print("and the page around it:", isinstance(build_app(weights), gr.Blocks))
 
 # %% [markdown]
 # Every setting is checked on the server, since a request need not come from your page. The network is loaded once, in
-# eval mode, and never changed; heatmaps are computed on a copy; uploads are deleted after about an hour. `s12 app`
+# eval mode, and never changed; uploads are deleted once they have been looked at. `s12 app`
 # serves it.
 
 # %% [markdown]
@@ -763,9 +763,9 @@ viz.show(viz.image_grid(np.stack(shown), captions, title, source, columns=5))
 #
 # Now the line of the test pictures. The price was to be 5%. If it is higher there, the last line says why: weights that
 # were trained on all 50,000 pictures have learned the validation pictures too, and learned pictures look more familiar
-# than new ones. `s12 familiarity` measures the threshold in this way and writes it into the weights' card, where the
-# app finds it, and beside it what it costs on the test set. To *choose* it there would make the test set a validation
-# set. Who wants the 5% to hold trains on 45,000.
+# than new ones. So for such weights `s12 familiarity` chooses the threshold on every other *test* picture, records that
+# look, and measures on the rest what the warning costs; the app then says so in the warning. Half of the test set has
+# become a validation set by that. Who wants to spare it trains on 45,000.
 
 # %% [markdown]
 # ## 9. A place for it

@@ -123,8 +123,10 @@ class Familiarity(TypedDict):
     score: Literal["maximum probability", "maximum logit", "energy"]
     threshold: Finite
     auroc: NotRequired[dict[str, dict[str, Share]]]
-    validation: NotRequired[dict[str, Any]]
+    chosen_on: NotRequired[dict[str, Any]]
+    validation: NotRequired[dict[str, Any]]  # instead of it, before version 0.2.0
     warned: NotRequired[dict[str, Share]]
+    warned_and_right: NotRequired[Share]
 
 
 @with_config(FORM)
@@ -140,6 +142,7 @@ class Card(TypedDict):
     train_images: Count
     epochs: Epochs
     sha256: str
+    packed_from: NotRequired[str]
     licence: str
     intended_use: str
     classes: NotRequired[list[str] | None]

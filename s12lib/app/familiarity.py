@@ -18,18 +18,37 @@ SCORES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 """Logits ``(..., C)`` → scores ``(...)``: the higher, the more familiar."""
 
 
+UNFAMILIAR = (
+    "This picture is unlike those that the network was trained on, so its answer may mean little: it has to name one "
+    "of its classes, whatever it is shown."
+)
+
+
 @dataclass(frozen=True)
 class Familiarity:
-    """Which score says how familiar a picture is, and from where on it is; None where no threshold was measured."""
+    """Which score says how familiar a picture is, and from where on it is; None where no threshold was measured.
+
+    ``false_rate`` is the share of real images, which chose nothing, that are warned of all the same.
+    """
 
     score_name: str = "energy"
     threshold: float | None = None
+    false_rate: float | None = None
 
     @classmethod
     def from_card(cls, card: Card) -> "Familiarity":
         """As `s12 familiarity` wrote it, or without a threshold where it has not been run for these weights."""
         measured = card.get("familiarity")
-        return cls(measured["score"], measured["threshold"]) if measured else cls()
+        return (
+            cls(measured["score"], measured["threshold"], measured.get("warned", {}).get("test")) if measured else cls()
+        )
+
+    @property
+    def sentence(self) -> str:
+        """The warning, and what it is worth."""
+        if not self.false_rate:
+            return UNFAMILIAR
+        return f"{UNFAMILIAR} (One real image in {1 / self.false_rate:.0f} gets this warning, too.)"
 
     def score(self, logits: torch.Tensor) -> float:
         """The score of one picture's logits ``(C,)``: the higher, the more familiar."""

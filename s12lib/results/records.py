@@ -8,7 +8,7 @@ from typing import Any
 
 from s12lib.errors import CourseError, reason
 from s12lib.files import atomic_write
-from s12lib.schemas import Result, RunMetadata, check, read_json
+from s12lib.schemas import Card, Result, RunMetadata, check, read_json
 
 ALL_TRAINING_IMAGES = {"CIFAR-10": 50_000, "CIFAR-100": 50_000}
 TRUNCATING_FIELDS = {"fast_dev_run", "limit_train_batches", "max_steps", "max_time", "overfit_batches"}
@@ -86,6 +86,15 @@ def note_look(run: RunMetadata, metrics: dict[str, Any], weights: str, folder: P
     path = path_of(run, weights, folder)
     known: dict[str, Any] = {**read(path)} if path.exists() else {"train_accuracy": None} | metrics
     return record(run, {key: known[key] for key in known.keys() - run.keys() - {"looks"}}, weights, folder)
+
+
+def note_another_look(card: Card, folder: Path = FOLDER) -> Path | None:
+    """Write down a look at the test set that measured no accuracy; None where a card's weights have no result."""
+    path = folder / f"{card['recipe']}-seed{card['seed']}-{card.get('packed_from', '')[:8]}.json"
+    if not path.exists():
+        return None
+    add_to(path, {"looks": [*read(path)["looks"], datetime.now(UTC).isoformat(timespec="seconds")]})
+    return path
 
 
 def accuracies(dataset: str, metrics: dict[str, float]) -> str:

@@ -60,9 +60,16 @@
     const places = class_maps.data.length / powers.length;
     return {
       pixels,
+      logits: Array.from(logits.data),
       probabilities: powers.map((power) => power / sum),
       heatmaps: powers.map((_, k) => heatmap(class_maps.data.slice(k * places, (k + 1) * places))),
     };
+  }
+
+  /** How familiar a picture looks to the network, as s12lib/app/familiarity.py scores it: log of the summed exponentials. */
+  function energy(logits) {
+    const highest = Math.max(...logits);
+    return highest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - highest), 0));
   }
 
   /** A class map's positive part, enlarged bilinearly to 32×32 and divided by its maximum, as `gradcam` does it. */
@@ -133,6 +140,10 @@
     paintHeatmap();
     part("result").hidden = false;
     part("credit").textContent = credit;
+    const { familiarity } = state.files;
+    part("warning").textContent = familiarity?.sentence ?? "";
+    part("warning").hidden = !familiarity || energy(state.answer.logits) >= familiarity.threshold;
+    if (part("result").getBoundingClientRect().bottom > window.innerHeight) part("status").scrollIntoView({ block: "start" });
     say(`${name}: ${state.files.classes[order[0]]}, ${percent(probabilities[order[0]])}.`);
   }
 
