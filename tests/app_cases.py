@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from s12lib.data.image_files import MAX_BYTES
 
@@ -65,6 +66,19 @@ def see_through() -> Image.Image:
     return picture
 
 
+def much_text() -> PngInfo:
+    text = PngInfo()
+    text.add_text("a poem", "Roses are red. " * 150_000, zip=True)
+    return text
+
+
+def slow_gif(comments: int) -> bytes:
+    """A GIF of a few pixels whose comment comes in blocks of one byte, which Pillow joins one by one."""
+    gif = encoded(Image.new("P", (8, 8)), "GIF")
+    at = gif.index(b"\x2c", 13)  # the picture itself
+    return gif[:at] + b"\x21\xfe" + b"\x01a" * comments + b"\0" + gif[at:]
+
+
 NOISE = Image.effect_noise((200, 200), 80)
 
 REFUSED_FILES: dict[str, tuple[File, str]] = {
@@ -75,7 +89,8 @@ REFUSED_FILES: dict[str, tuple[File, str]] = {
     "PDF": (("paper.pdf", b"%PDF-1.4\n%%EOF"), "not a picture"),
     "TIFF": (("scan.tiff", encoded(NOISE, "TIFF")), "not a picture"),
     "FITS": (("sky.fits", b"SIMPLE  =                    T" + b" " * 2850), "not a picture"),
-    "over the size limit": (("big.png", bytes(MAX_BYTES + 1)), "File size exceeded"),
+    "over the size limit": (("big.png", bytes(MAX_BYTES + 1)), "larger than 20 MB"),
+    "HEIC": (("IMG_1.heic", b"\0\0\0\x18ftypheic" + bytes(90)), "export it as JPEG"),
     "50,000 × 50,000 declared": (("bomb.png", png_that_declares(50_000, 50_000)), "million"),
 }
 
@@ -102,7 +117,19 @@ SAME_AS_THE_SCENE: dict[str, File] = {
     "a name with quotes": ("\"><img src=x onerror='alert(1)'>.png", GOOD[1]),
     "a name of emoji": ("🐸💥.png", GOOD[1]),
     "a name without an end": ("x" * 300 + ".png", GOOD[1]),
+    "a PNG with 2 MB of profile": ("vast.png", encoded(scene(), icc_profile=bytes(2_000_000))),
+    "a PNG with 2 MB of text": ("long.png", encoded(scene(), pnginfo=much_text())),
 }
+
+SHOWN_NAMES: dict[str, tuple[str, str]] = {
+    "NUL": ("a\0b.png", "ab.png"),
+    "CR LF": ("a\r\nSet-Cookie: b.png", "aSet-Cookie: b.png"),
+    "from right to left": ("cat\u202egnp.exe", "catgnp.exe"),
+    "60,000 characters": ("x" * 60_000 + ".png", "x" * 28 + "…" + "x" * 7 + ".png"),
+    "nothing": ("", GOOD[0]),
+    "dots": ("../..", ".."),
+}
+"""What a request says that its file is called, and what is shown."""
 
 DATA = {"_type": "gradio.FileData"}
 REFUSED_UPLOADS: dict[str, tuple[Any, str]] = {
@@ -113,6 +140,11 @@ REFUSED_UPLOADS: dict[str, tuple[Any, str]] = {
     "a number": (7, "not understood"),
     "a string": ("cat.png", "not understood"),
     "an upload without a path": ([{"orig_name": "cat.png", "meta": DATA}], "not understood"),
+    "1,500 references": ([{"path": "/tmp/cat.png", "meta": DATA}] * 1500, "At most 8 pictures"),
+    "a megabyte of references": ([{"path": "/tmp/cat.png", "meta": DATA}] * 30_000, "too large"),
+    "a name of a megabyte": ([{"path": "/tmp/cat.png", "orig_name": "x" * 10**6, "meta": DATA}], "too large"),
+    "a number for a path": ([{"path": 7, "meta": DATA}], "not understood"),
+    "a list of nothing": ([None], "not understood"),
     "a file that was never uploaded": ([{"path": "/etc/passwd", "meta": DATA}], "not understood"),
     "an address": ([{"path": "http://127.0.0.1:9/cat.png", "meta": DATA}], "does not fetch"),
     "an address outside a list": ({"path": "https://127.0.0.1:9/cat.png", "meta": DATA}, "does not fetch"),
@@ -149,4 +181,47 @@ REFUSED_CALLS: dict[str, Call] = {
     "0 mistakes": Call("mistakes", [0, True], "whole number from 1"),
     "99 mistakes": Call("mistakes", [99, True], "whole number from 1"),
     "Grad-CAM 'perhaps'": Call("mistakes", [3, "perhaps"], "either on or off"),
+    "an internal function": Call("on_page", [[], 0], "nothing at that address"),
+    "a function without a name": Call("lambda", [], "nothing at that address"),
+    "a function of an older app": Call("explain_again", [[]], "nothing at that address"),
+    "dunder": Call("__init__", [], "nothing at that address"),
+    "a body nested 900 deep": Call("explain", json.loads("[" * 900 + "]" * 900), "not understood"),
+}
+
+
+class Request(NamedTuple):
+    """A request to an address that the page never asks for, or in a way that it never asks."""
+
+    method: str
+    path: str
+    body: Any
+    status: int
+
+
+JOIN = {"data": [], "session_hash": "abc", "trigger_id": None}
+ODD_REQUESTS: dict[str, Request] = {
+    "an endpoint of other apps": Request("POST", "/gradio_api/run/predict", {"data": []}, 404),
+    "past the queue by name": Request("POST", "/gradio_api/run/explain", {"data": [[], 3]}, 404),
+    "past the queue by the old name": Request("POST", "/gradio_api/api/explain", {"data": [[], 3]}, 404),
+    "by another spelling": Request("POST", "/gradio_api/call/v2/on_page", {}, 404),
+    "the newer spelling, wrong": Request("POST", "/gradio_api/call/v2/explain", {"colour": "red"}, 422),
+    "function number -1": Request("POST", "/gradio_api/queue/join", JOIN | {"fn_index": -1}, 422),
+    "function number 999": Request("POST", "/gradio_api/queue/join", JOIN | {"fn_index": 999}, 422),
+    "function number 'one'": Request("POST", "/gradio_api/queue/join", JOIN | {"fn_index": "one"}, 422),
+    "function number true": Request("POST", "/gradio_api/queue/join", JOIN | {"fn_index": True}, 422),
+    "no function at all": Request("POST", "/gradio_api/queue/join", JOIN, 422),
+    "no session": Request("POST", "/gradio_api/queue/join", {"data": [], "fn_index": 0}, 422),
+    "a session that is a list": Request("POST", "/gradio_api/queue/join", JOIN | {"session_hash": [1]}, 422),
+    "a list for a body": Request("POST", "/gradio_api/queue/join", [1, 2], 422),
+    "an unknown session": Request("GET", "/gradio_api/queue/data?session_hash=nobody", None, 404),
+    "no session to listen for": Request("GET", "/gradio_api/queue/data", None, 404),
+    "an unknown event": Request("GET", "/gradio_api/call/explain/0123456789abcdef", None, 404),
+    "a component's own functions": Request("POST", "/gradio_api/component_server", {"fn_name": "x"}, 404),
+    "somebody else's page": Request("GET", "/gradio_api/proxy=https://example.org/", None, 404),
+    "the profiler": Request("GET", "/gradio_api/profiling/traces", None, 404),
+    "a recording": Request("POST", "/gradio_api/process_recording", {}, 404),
+    "the monitor": Request("GET", "/monitoring/summary", None, 404),
+    "a page that is not there": Request("GET", "/wp-admin/setup.php", None, 404),
+    "another method": Request("DELETE", "/gradio_api/upload", None, 404),
+    "an upload that is none": Request("POST", "/gradio_api/upload", {"files": []}, 422),
 }

@@ -36,11 +36,13 @@ class RunningApp:
     """``s12 app`` in a process of its own, with everything it says in a log."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
+        self.uploads = folder / "uploads"
         self.log_file = folder / "app.log"
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.address, timeout=PATIENCE, trust_env=False)
-        environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "uploads"), "PYTHONUNBUFFERED": "1"}
+        nowhere = {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9"}  # the app talks to nobody
+        environment = os.environ | nowhere | {"GRADIO_TEMP_DIR": str(folder / "uploads"), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "s12lib.cli", "app", "--port", str(self.port), *arguments]
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -50,6 +52,11 @@ class RunningApp:
                 self.process.kill()
                 raise AssertionError(f"the app did not start within {PATIENCE} s: {self.log}")
             time.sleep(0.1)
+
+    @property
+    def files(self) -> list[Path]:
+        """What lies on disk of visitors' uploads."""
+        return sorted(path for path in self.uploads.rglob("*") if path.is_file() and path.suffix != ".lock")
 
     @property
     def log(self) -> str:
@@ -64,7 +71,7 @@ class RunningApp:
         """The file as the page's requests name it, or the refusal to take it."""
         answer = self.client.post("/gradio_api/upload", files={"files": (name, content)})
         if answer.status_code != 200:
-            return Reply(refusal=answer.text, status=answer.status_code)
+            return Reply(refusal=answer.json()["detail"], status=answer.status_code)
         return {"path": answer.json()[0], "orig_name": name, "meta": {"_type": "gradio.FileData"}}
 
     def call(self, endpoint: str, data: Any) -> Any:

@@ -12,18 +12,22 @@ import pytest
 from running_app import free_port
 
 from s12lib.app import server
-from s12lib.app.answers import APP_METHODS, PREDICTED, Expert, RequestError, whole_number
+from s12lib.app.answers import ALL_LAYERS, APP_METHODS, PREDICTED, Expert, RequestError, whole_number
 from s12lib.app.examples import recorded
+from s12lib.app.familiarity import UNFAMILIAR
 from s12lib.app.render import (
     CSS,
-    UNFAMILIAR,
+    LAYER_NAMES,
     answers_html,
     card_html,
     examples_html,
     mistakes_html,
     with_heat,
+    with_links,
 )
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
+from s12lib.explain import gradcam
+from s12lib.explain.inputs import LAYERS
 from s12lib.explain.methods import METHODS
 from s12lib.weights.pretrained import load_card
 
@@ -81,8 +85,32 @@ def test_an_answer_is_readable_without_eyes_and_its_name_cannot_break_out(expert
     assert html.count("<article") == 2
     alts = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]+)"', html)
     assert len(alts) == 4
-    assert any("heat for" in alt and "layer3" in alt for alt in alts)
+    assert any("evidence for" in alt and "last layer" in alt for alt in alts)
     assert html.count('<th scope="row">') == 4
+
+
+def test_the_explained_class_is_listed_also_where_it_is_unlikely(expert, images):
+    unlikely = min(
+        expert.answers(["a"], images[:1], expert.settings(10, "layer3", "gradcam", PREDICTED, 0.5))[0].top,
+        key=lambda row: row[1],
+    )
+    settings = expert.settings(2, "layer3", "gradcam", unlikely[0], 0.5)
+    (answer,) = expert.answers(["a"], images[:1], settings)
+    html = answers_html([answer], settings)
+    assert html.count("data-class=") == 3
+    assert f'data-class="{unlikely[0]}" aria-pressed="true"' in html
+    assert answer.plain()["target_probability"] == pytest.approx(unlikely[1])
+
+
+def test_all_layers_are_shown_side_by_side_on_request(expert, images):
+    settings = expert.settings(1, ALL_LAYERS, "gradcam", PREDICTED, 0.5)
+    (answer,) = expert.answers(["a"], images[:1], settings)
+    assert tuple(answer.heats) == LAYERS
+    html = answers_html([answer], settings)
+    assert all(name in html for name in LAYER_NAMES.values())
+    for layer, heat in answer.heats.items():
+        expected = gradcam(expert.network, images[:1], expert.classes.index(answer.target), layer)[0].numpy()
+        np.testing.assert_allclose(heat, expected, atol=1e-5)
 
 
 def test_only_what_is_unfamiliar_is_warned_of(expert, images):
@@ -100,15 +128,16 @@ def test_a_map_without_evidence_is_said_to_be_empty(expert, images):
 
     settings = expert.settings(1, "layer3", "gradcam", PREDICTED, 0.5)
     (answer,) = expert.answers(["a"], images[:1], settings)
-    assert "nothing at layer3 speaks for" in answers_html([replace(answer, heat=np.zeros((32, 32)))], settings)
+    assert "nothing speaks for" in answers_html([replace(answer, heats={"layer3": np.zeros((32, 32))})], settings)
 
 
-def test_an_answer_with_its_heatmap_costs_two_forward_passes(expert, images):
+def test_an_answer_with_its_heatmap_costs_one_forward_pass_and_is_gradcams(expert, images):
     settings, passed = expert.settings(3, "layer3", "gradcam", PREDICTED, 0.6), []
-    hook = expert.network.register_forward_hook(lambda _network, inputs, _output: passed.append(len(inputs[0])))
-    answers_html(expert.answers(["a"], images[:1], settings), settings)
+    hook = expert.network.layer1.register_forward_hook(lambda _layer, inputs, _output: passed.append(len(inputs[0])))
+    (answer,) = expert.answers(["a"], images[:1], settings)
     hook.remove()
-    assert passed == [1, 1], "one for the answer, one for the heatmap"
+    assert passed == [1]
+    np.testing.assert_allclose(answer.heat, gradcam(expert.network, images[:1])[0].numpy(), atol=1e-5)
 
 
 def test_the_card_shows_the_measured_accuracies_and_what_is_unknown():
@@ -123,15 +152,20 @@ def test_the_card_shows_the_measured_accuracies_and_what_is_unknown():
     assert "warns of no picture" in html
 
 
-def test_the_card_tells_whether_validation_pictures_were_trained_on():
+def test_the_card_tells_what_the_threshold_was_chosen_on():
     card = load_card("page_resnet_shapes")
-    measured = {
+    old = {
         "score": "energy", "threshold": 3.0, "warned": {"validation": 0.05, "test": 0.07},
         "validation": {"dataset": "Shapes", "images": 60, "seen_in_training": True},
     }  # fmt: skip
-    assert "trained on these very pictures" in card_html(card | {"familiarity": measured}, SHAPE_CLASSES, [])
-    measured["validation"]["seen_in_training"] = False
-    assert "had not seen them" in card_html(card | {"familiarity": measured}, SHAPE_CLASSES, [])
+    assert "which the network was trained on" in card_html(card | {"familiarity": old}, SHAPE_CLASSES, [])
+    new = old | {
+        "chosen_on": {"dataset": "Shapes", "split": "test, half", "images": 60, "seen_in_training": False},
+        "warned_and_right": 0.57,
+    }  # fmt: skip
+    html = card_html(card | {"familiarity": new}, SHAPE_CLASSES, [])
+    assert "60 pictures of Shapes (test, half), which the network had not seen" in html
+    assert "57.0\xa0% are rightly answered" in html
 
 
 def test_examples_and_mistakes_are_told_in_words():
@@ -140,11 +174,18 @@ def test_examples_and_mistakes_are_told_in_words():
     assert all(example.shows in table and example.verdict in table for example in examples)
     for with_maps in (False, True):
         html = mistakes_html(mistakes[:3], with_maps)
-        assert all(escape(mistake.told) in html for mistake in mistakes[:3])
-        assert all(escape(mistake.alt(with_maps)) in html for mistake in mistakes[:3])
-        assert ("heat for" in html) is with_maps
-        assert html.count("data:image/png") == 3
+        for mistake in mistakes[:3]:
+            assert escape(mistake.told) in html
+            assert f"CIFAR-10 test picture {mistake.index}" in html
+            assert (f"evidence for {mistake.truth}" in html) is with_maps
+        assert html.count("data:image/png") == (9 if with_maps else 3)
     assert "nothing is claimed" in examples_html(recorded({"sha256": ""})[0])
+
+
+def test_addresses_on_the_card_are_links():
+    html = with_links("by vultilion, CC BY 2.0, https://example.org/a/1/, reduced (see http://b.org/x).")
+    assert 'href="https://example.org/a/1/"' in html
+    assert '<a href="http://b.org/x" rel="noreferrer">http://b.org/x</a>)' in html
 
 
 def test_nothing_in_the_style_is_fetched():

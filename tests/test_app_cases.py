@@ -3,15 +3,22 @@
 One row of app_cases is one case. The count and the outcome stand in pytest's closing lines (see conftest).
 """
 
+import asyncio
 import json
 import os
 import re
 import signal
+import socket
 import stat
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import app_cases
 import httpx
@@ -25,11 +32,13 @@ from safetensors.torch import save_file
 from s12lib import CLASSES, gradcam, load_pretrained, predict
 from s12lib.app import build_app
 from s12lib.app.answers import APP_METHODS, MOST_PICTURES
+from s12lib.app.decoding import Decoders
+from s12lib.app.gate import BUSY
 from s12lib.app.render import png_address, with_heat
-from s12lib.app.server import BUSY
+from s12lib.app.uploads import MAX_AGE, VISITOR_BYTES, UploadError, Uploads
 from s12lib.cli import main
-from s12lib.data.image_files import to_32x32
-from s12lib.explain import LAYERS
+from s12lib.data.image_files import PictureError, to_32x32
+from s12lib.explain.inputs import LAYERS
 from s12lib.weights.pretrained import WEIGHTS_DIR
 
 pytestmark = pytest.mark.xdist_group("app")  # one worker: one app
@@ -101,6 +110,70 @@ def test_case_same_answer_as_upright(app, upright, then_all_is_well, file):
     assert re.findall('data:image[^"]*', reply.html) == re.findall('data:image[^"]*', upright.html)
     assert not {"/", "\\"} & set(answer["name"])
     assert "<img src=x" not in reply.html
+
+
+@pytest.mark.parametrize(("name", "shown"), app_cases.SHOWN_NAMES.values(), ids=app_cases.SHOWN_NAMES)
+def test_case_a_name_is_shown_cleaned_and_cut(app, then_all_is_well, name, shown):
+    reply = app.explain([app.upload(*GOOD) | {"orig_name": name}])
+    assert reply.pictures[0]["name"] == shown
+    assert f"<h3>{shown}: " in reply.html
+
+
+@pytest.mark.parametrize("request_", app_cases.ODD_REQUESTS.values(), ids=app_cases.ODD_REQUESTS)
+def test_case_odd_request(app, then_all_is_well, request_):
+    answer = app.client.request(request_.method, request_.path, json=request_.body)
+    assert answer.status_code == request_.status
+    assert is_one_plain_sentence(Reply(refusal=answer.json()["detail"]), "")
+
+
+def test_case_uploads_in_one_request_have_a_quota(app, then_all_is_well):
+    before, heavy = app.files, [("files", (f"{k}.png", bytes(19_000_000))) for k in range(8)]
+    answer = app.client.post("/gradio_api/upload", files=heavy)
+    assert answer.status_code == 413
+    assert is_one_plain_sentence(Reply(refusal=answer.json()["detail"]), "64 MB at a time")
+    assert app.files == before
+
+
+def test_case_uploads_of_one_visitor_have_a_quota_until_they_are_looked_at(app, then_all_is_well):
+    before = app.files
+    held = [app.upload("no.png", bytes(19_000_000)) for _ in range(4)]
+    assert is_one_plain_sentence(held.pop(), "64 MB at a time")
+    assert len(app.files) == len(before) + 3
+    for upload in held:
+        assert is_one_plain_sentence(app.explain([upload]), "not a picture")
+    assert app.files == before, "what was refused is still on disk"
+
+
+def test_case_an_upload_that_is_broken_off_leaves_nothing(app, then_all_is_well):
+    before, start = (
+        app.files,
+        b"--x\r\nContent-Disposition: form-data; name=files; filename=a.png\r\n\r\n" + bytes(3_000_000),
+    )
+    head = (
+        f"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1:{app.port}\r\nContent-Length: 9000000\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", app.port)) as connection:
+        connection.sendall(head.encode() + start)
+    assert app.files == before
+
+
+def test_case_a_picture_is_off_the_disk_once_it_was_looked_at_and_may_be_asked_about_again(app, then_all_is_well):
+    before, upload = app.files, app.upload(*GOOD)
+    assert len(app.files) == len(before) + 1
+    first = app.explain([upload])
+    assert app.files == before
+    assert app.explain([upload]) == first
+    assert app.explain([upload], target="dog").pictures[0]["target"] == "dog"
+
+
+def test_case_the_folder_of_an_upload_is_no_picture(app, then_all_is_well):
+    upload = app.upload(*GOOD)
+    folder = str(Path(upload["path"]).parent)
+    for path in (folder, str(Path(folder).parent), upload["path"] + "/..", folder + "/../../x/" + GOOD[0]):
+        assert is_one_plain_sentence(app.explain([upload | {"path": path}]), "not understood")
+    assert is_one_plain_sentence(app.explain([upload | {"path": folder + "/other.png"}]), "no longer here")
+    assert app.explain([upload]).refusal is None
 
 
 @pytest.mark.parametrize("method", APP_METHODS)
@@ -261,15 +334,150 @@ def test_case_a_taken_port_is_refused_at_the_start(app, capsys):
 
 def test_case_uploads_lie_in_a_folder_that_no_other_user_of_the_machine_can_open(monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
-    monkeypatch.delenv("GRADIO_TEMP_DIR")
-    cache = {Path(block.GRADIO_CACHE) for block in build_app().blocks.values() if hasattr(block, "GRADIO_CACHE")}
-    (folder,) = cache
-    assert folder == Path(os.environ["GRADIO_TEMP_DIR"]).resolve()
+    app = build_app()
+    (folder,) = {Path(block.GRADIO_CACHE) for block in app.blocks.values() if hasattr(block, "GRADIO_CACHE")}
+    assert folder == app.uploads.folder
     if os.name == "posix":
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+# ---- decoding and uploads by themselves ----
+
+
+@pytest.fixture
+def uploads(tmp_path):
+    kept = Uploads(tmp_path / "uploads", Decoders(1, seconds=1))
+    yield kept
+    kept.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="NOT CHECKED: a limit on processor time is POSIX's")
+def test_case_a_picture_made_to_take_for_ever_is_given_up_and_others_are_served(uploads):
+    slow = uploads.keep("them", "slow.gif", app_cases.slow_gif(2_000_000))
+    with pytest.raises(PictureError, match=r"slow\.gif takes too long to decode: choose a simpler picture\."):
+        uploads.read([slow])
+    good = uploads.keep("us", *GOOD)
+    assert (uploads.read([good])[0].image == to_32x32(scene())).all()
+    assert not [path for path in uploads.folder.rglob("*") if path.is_file()]
+
+
+def test_case_a_child_that_was_killed_is_replaced(uploads):
+    first, second = (uploads.keep("us", *file) for file in (GOOD, OTHER))
+    uploads.read([first])
+    child = uploads.decoders.free.get()
+    child.kill()
+    child.wait()
+    uploads.decoders.free.put(child)
+    assert (uploads.read([second])[0].image == to_32x32(scene(seed=1))).all()
+
+
+def test_case_the_sweep_survives_whatever_lies_there(uploads, monkeypatch):
+    gone, folder, late = (uploads.keep("us", *GOOD) for _ in range(3))
+    Path(gone).unlink()
+    Path(folder).unlink()
+    Path(folder).mkdir()
+    word = uploads.reserve("us", 10)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + MAX_AGE + 1)
+    uploads.sweep()
+    assert not uploads.held
+    assert not Path(late).exists()
+    uploads.release(word)
+    assert uploads.reserve("us", VISITOR_BYTES)
+    with pytest.raises(UploadError, match="64 MB at a time"):
+        uploads.reserve("us", 1)
+    assert uploads.reserve("them", 1)
+
+
+def test_case_what_is_remembered_is_forgotten_after_an_hour(uploads, monkeypatch):
+    path = uploads.keep("us", *GOOD)
+    uploads.read([path])
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + MAX_AGE + 1)
+    uploads.sweep()
+    with pytest.raises(PictureError, match="no longer here"):
+        uploads.read([path])
+
+
+LEFT_BEHIND = """
+import os, sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+from s12lib.app.decoding import Decoders
+from s12lib.app.uploads import Uploads
+
+uploads = Uploads(Path(sys.argv[1]), Decoders(1))
+uploads.keep("us", "cat.png", b"a cat")
+os._exit(9)
+"""
+
+
+def test_case_what_a_killed_app_left_is_removed_at_the_next_start_and_a_living_ones_is_not(uploads, tmp_path):
+    alive = uploads.keep("us", *GOOD)
+    subprocess.run([sys.executable, "-c", LEFT_BEHIND, str(tmp_path / "uploads")], check=False)
+    assert len(list((tmp_path / "uploads").rglob("cat.png"))) == 1
+    Uploads(tmp_path / "uploads", Decoders(1)).close()
+    assert not list((tmp_path / "uploads").rglob("cat.png"))
+    assert Path(alive).exists()
+
+
+# ---- visitors who have left ----
+
+
+def test_case_who_has_left_is_not_computed_for():
+    from s12lib.app.gate import MAX_UNHEARD, Gate
+
+    cleaned = []
+
+    class Queue:
+        event_analytics: ClassVar = {"new": {"time": time.time()}, "old": {"time": time.time() - MAX_UNHEARD - 1}}
+        pending_messages_per_session: ClassVar = {"ann": 1}
+
+        async def clean_events(self, session_hash):
+            cleaned.append(session_hash)
+
+    async def never_ends(_scope, receive, _send):
+        await asyncio.sleep(3600)
+
+    blocks = SimpleNamespace(fns={}, _queue=Queue())
+    gate = Gate(never_ends, blocks, None, 8)
+    heard = []
+
+    async def visit():
+        leave = asyncio.Event()
+
+        async def receive():
+            await leave.wait()
+            return {"type": "http.disconnect"}
+
+        scope = {"type": "http", "method": "GET", "path": "/gradio_api/queue/data", "query_string": b"session_hash=ann"}
+        visiting = asyncio.ensure_future(gate(scope, receive, None))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        heard.append(gate.is_awaited("ann", "old"))
+        leave.set()
+        await visiting
+
+    asyncio.run(visit())
+    assert heard == [True]
+    assert cleaned == ["ann"], "what waits for its turn was not dropped"
+    assert blocks.is_awaited("ann", "old") is False
+    assert blocks.is_awaited("ann", "new") is True  # may be about to listen
+
+
 # ---- what takes minutes ----
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_case_ended_in_the_background_leaves_nothing(how, tmp_path):
+    app = RunningApp(tmp_path)
+    app.upload(*GOOD)
+    app.close(getattr(signal, how))
+    assert app.process.returncode == 0
+    assert not list((tmp_path / "uploads").iterdir())
+    assert "Traceback" not in app.log
 
 
 @pytest.mark.slow
@@ -318,7 +526,7 @@ def test_case_a_thousand_in_a_row_leave_nothing_behind(tmp_path, monkeypatch):
         before = resources(app.process.pid)
         ask(app, 1000)
         after = resources(app.process.pid)
-        assert app.log.count("\n") == 1
+        assert app.log.count("\n") == 2
     assert after["megabytes"] - before["megabytes"] < 20
     assert after["threads"] <= before["threads"] + 4
     assert after["files"] <= before["files"] + 4

@@ -12,7 +12,8 @@ from s12lib.app.examples import FOLDER, RECORD, Example, percent, recorded
 from s12lib.app.make_examples import DEFAULTS, PHOTOGRAPHS
 from s12lib.data.cifar10 import CLASSES
 from s12lib.data.image_files import read_picture
-from s12lib.weights.pretrained import load_card
+from s12lib.explain import class_maps
+from s12lib.weights.pretrained import load_card, load_pretrained
 
 RENEW = "the weights are new: run `s12 familiarity` and `s12 examples`"
 
@@ -58,22 +59,24 @@ def test_an_examples_figure_is_the_test_picture_bit_by_bit(shipped, real_cifar10
     assert {example.truth: int(example.file.split("_")[1]) for example in figures[:10]} == first
 
 
-def test_the_mistakes_are_mistakes_the_surest_first_and_have_both_figures(shipped, real_cifar10):
+def test_the_mistakes_are_mistakes_the_surest_first_and_have_both_maps(shipped, real_cifar10):
     with np.load(real_cifar10) as data:
-        labels = data["test_labels"]
+        images, labels = data["test_images"], data["test_labels"]
     mistakes = shipped[1]
     assert all(m.answer != m.truth == CLASSES[labels[m.index]] for m in mistakes)
     sureness = [m.probability for m in mistakes]
     assert sureness == sorted(sureness, reverse=True)
     for mistake in mistakes:
-        alone, beside = (Image.open(FOLDER / name).size for name in (mistake.picture, mistake.heatmaps))
-        assert beside[0] > 3 * alone[0]
-        assert alone[1] == beside[1]
+        assert (np.asarray(Image.open(FOLDER / mistake.picture)) == images[mistake.index]).all()
+    first = mistakes[0]
+    maps = class_maps(load_pretrained(), images[[first.index]])[0]
+    expected = maps[[CLASSES.index(first.answer), CLASSES.index(first.truth)]]
+    np.testing.assert_allclose(first.maps, expected, atol=1e-4)
 
 
 def test_nothing_lies_in_the_folder_that_the_record_does_not_name(shipped):
     examples, mistakes = shipped
-    named = {e.file for e in examples} | {m.picture for m in mistakes} | {m.heatmaps for m in mistakes} | {RECORD}
+    named = {e.file for e in examples} | {m.picture for m in mistakes} | {RECORD}
     assert {path.name for path in FOLDER.iterdir()} == named
 
 

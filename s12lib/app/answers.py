@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from s12lib.app.familiarity import Familiarity
+from s12lib.app.familiarity import UNFAMILIAR, Familiarity
 from s12lib.data.image_files import read_picture
+from s12lib.data.pixels import normalize
 from s12lib.errors import CourseError
-from s12lib.explain import LAYERS, gradcam
-from s12lib.inference import logits_of
+from s12lib.explain.closed_form import logits_and_class_maps
+from s12lib.explain.inputs import LAYERS
+from s12lib.explain.maps import enlarge
+from s12lib.inference import evaluating
 from s12lib.weights.pretrained import class_names, load_weights, read_card, weights_path
 
 APP_METHODS = ("gradcam", "gradcam++", "hirescam")  # each of them answers for a class; see s12lib.explain.methods
 PREDICTED = "the predicted class"
+ALL_LAYERS = "all layers"  # side by side
+CLOSED_FORM = ("layer3", "gradcam")  # what a forward pass tells by itself
 MOST_PICTURES = 8  # at a time: their heatmaps at the widest layer take about a second
 
 
@@ -40,17 +45,26 @@ class Settings:
 class Answer:
     """All there is to say about one picture.
 
-    ``image (32, 32, 3)`` uint8 is what the network was shown, ``heat (32, 32)`` in [0, 1] speaks for class ``target``,
-    ``top`` holds (class, probability), the likeliest first. ``familiar`` is None where no threshold was measured.
+    ``image (32, 32, 3)`` uint8 is what the network was shown. ``heats`` holds, by layer, a map ``(32, 32)`` in [0, 1]
+    of what speaks for class ``target``, which has ``target_probability``. ``top`` holds (class, probability), the
+    likeliest first. ``familiar`` is None where no threshold was measured. ``preview`` is a JPEG of the whole picture.
     """
 
     name: str
     image: np.ndarray
     top: list[tuple[str, float]]
     target: str
-    heat: np.ndarray
+    target_probability: float
+    heats: dict[str, np.ndarray]
     score: float
     familiar: bool | None
+    preview: bytes | None = None
+    warning: str = UNFAMILIAR  # what is said where it is not familiar
+
+    @property
+    def heat(self) -> np.ndarray:
+        """The map of the layer that was asked for, of several the last."""
+        return list(self.heats.values())[-1]
 
     def plain(self) -> dict[str, Any]:
         """The answer as JSON can hold it, without the pictures."""
@@ -59,6 +73,7 @@ class Answer:
             "name": self.name,
             "top": top,
             "target": self.target,
+            "target_probability": self.target_probability,
             "anything_speaks_for_it": bool(self.heat.max() > 0),
             "familiarity": self.score,
             "familiar": self.familiar,
@@ -93,7 +108,7 @@ class Expert:
         """The settings as a visitor sent them, checked one by one. Raises RequestError for the first that is wrong."""
         count = whole_number(top, 1, len(self.classes), "The number of classes")
         for value, choices, name in (
-            (layer, LAYERS, "The layer"),
+            (layer, (*LAYERS, ALL_LAYERS), "The layer"),
             (method, APP_METHODS, "The method"),
             (target, (PREDICTED, *self.classes), "The class to explain"),
         ):
@@ -112,22 +127,49 @@ class Expert:
             raise RequestError(f"At most {MOST_PICTURES} pictures go at a time, but there are {len(paths)}.")
         return np.stack([read_picture(path) for path in paths])
 
-    def answers(self, names: Sequence[str], images: np.ndarray, settings: Settings) -> list[Answer]:
+    def answers(
+        self,
+        names: Sequence[str],
+        images: np.ndarray,
+        settings: Settings,
+        previews: Sequence[bytes | None] | None = None,
+    ) -> list[Answer]:
         """One answer a picture, in order; ``images (N, 32, 32, 3)`` uint8."""
-        logits = logits_of(self.network, images)
-        likeliest = logits.softmax(1).topk(settings.top)
+        with evaluating(self.network):
+            logits, maps = logits_and_class_maps(self.network, normalize(images))
+        probabilities = logits.softmax(1)
+        likeliest = probabilities.topk(settings.top)
         targets = logits.argmax(1) if settings.target is None else torch.full((len(images),), settings.target)
-        heat = gradcam(self.network, images, targets, settings.layer, settings.method).numpy()
-        found = zip(names, images, likeliest.values, likeliest.indices, targets, heat, logits, strict=True)
+        heats = self._heats(images, targets, maps, settings)
         return [
             Answer(
                 name=name,
-                image=image,
-                top=[(self.classes[i], p) for i, p in zip(labels.tolist(), values.tolist(), strict=True)],
-                target=self.classes[int(target)],
-                heat=own_heat,
-                score=self.familiarity.score(own_logits),
-                familiar=self.familiarity.knows(own_logits),
+                image=images[k],
+                top=[
+                    (self.classes[i], p)
+                    for i, p in zip(likeliest.indices[k].tolist(), likeliest.values[k].tolist(), strict=True)
+                ],
+                target=self.classes[int(targets[k])],
+                target_probability=probabilities[k, targets[k]].item(),
+                heats={layer: heat[k].numpy() for layer, heat in heats.items()},
+                score=self.familiarity.score(logits[k]),
+                familiar=self.familiarity.knows(logits[k]),
+                preview=previews[k] if previews else None,
+                warning=self.familiarity.sentence,
             )
-            for name, image, values, labels, target, own_heat, own_logits in found
+            for k, name in enumerate(names)
         ]
+
+    def _heats(
+        self, images: np.ndarray, targets: torch.Tensor, maps: torch.Tensor, settings: Settings
+    ) -> dict[str, torch.Tensor]:
+        """The heatmaps ``(N, 32, 32)`` for the targets, by layer. ``maps`` are the class maps of the forward pass."""
+        heats = {}
+        for layer in LAYERS if settings.layer == ALL_LAYERS else (settings.layer,):
+            if (layer, settings.method) == CLOSED_FORM:
+                heats[layer] = enlarge(maps[torch.arange(len(images)), targets].relu())
+            else:
+                from s12lib.explain.cam import gradcam  # what it imports takes seconds, and most visitors never ask
+
+                heats[layer] = gradcam(self.network, images, targets, layer, settings.method)
+        return heats

@@ -37,24 +37,22 @@ class Example:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test picture that the network was most certain of and wrong about: one figure of it, one with its heatmaps."""
+    """A test picture that the network was most certain of and wrong about.
+
+    ``maps`` holds the class maps of its answer and of the truth at layer3, each 4 × 4, as `class_maps` gives them.
+    """
 
     picture: str
-    heatmaps: str
     index: int
     answer: str
     probability: float
     truth: str
+    maps: list[list[list[float]]]
 
     @property
     def told(self) -> str:
-        """The caption below either figure."""
+        """What went wrong, in words."""
         return f"Says {self.answer}, {percent(self.probability)}; labelled {self.truth}."
-
-    def alt(self, with_heat: bool) -> str:
-        """What the figure shows, from left to right."""
-        heat = f", then Grad-CAM's heat for {self.answer}, then for {self.truth}" if with_heat else ""
-        return f"CIFAR-10 test picture {self.index}{heat}"
 
 
 def recorded(card: Card) -> tuple[list[Example], list[Mistake]]:

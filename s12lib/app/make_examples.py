@@ -17,12 +17,12 @@ from s12lib.app import examples as app_examples
 from s12lib.app.answers import APP_METHODS, Expert, Settings
 from s12lib.app.examples import RECORD, Example, Mistake
 from s12lib.app.familiarity_threshold import page_of_text
-from s12lib.app.render import enlarged, with_heat
+from s12lib.app.render import enlarged
 from s12lib.data.cifar10 import CLASSES
 from s12lib.data.image_files import read_picture
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.datamodule import CIFAR10
-from s12lib.explain import gradcam
+from s12lib.explain import class_maps
 from s12lib.files import atomic_path, atomic_write
 from s12lib.inference import logits_of
 
@@ -70,7 +70,7 @@ def write_examples() -> str:
         "mistakes": [asdict(mistake) for mistake in mistakes],
     }
     atomic_write(app_examples.FOLDER / RECORD, (json.dumps(record, indent=2) + "\n").encode())
-    named_in_record = {e.file for e in examples} | {name for m in mistakes for name in (m.picture, m.heatmaps)}
+    named_in_record = {e.file for e in examples} | {m.picture for m in mistakes}
     for stray in {path for ending in ("png", "jpg") for path in app_examples.FOLDER.glob(f"*.{ending}")}:
         if stray.name not in named_in_record:  # left over from other weights
             stray.unlink()
@@ -89,7 +89,7 @@ def _test_pictures(images: np.ndarray, labels: np.ndarray, indices: Sequence[int
     """Figures with captions above and below: cropped to its middle square, each is the test picture, bit by bit."""
     for index in indices:
         truth = CLASSES[labels[index]]
-        figure = _composed([enlarged(images[index], 256)], [f"CIFAR-10 test picture {index}"], [f"labelled {truth}"])
+        figure = _captioned(enlarged(images[index], 256), f"CIFAR-10 test picture {index}", f"labelled {truth}")
         file = f"test_{index}_{truth}.png"
         _save(figure, file)
         yield Example(file, f"{truth} (test {index})", truth, "CIFAR-10's test set (Krizhevsky, 2009)")
@@ -118,33 +118,29 @@ def _drawn() -> Iterator[Example]:
 
 
 def _mistakes(expert: Expert, images: np.ndarray, labels: np.ndarray) -> Iterator[Mistake]:
-    """The MISTAKES wrong answers with the highest probability, the most certain first, and their figures."""
+    """The MISTAKES wrong answers with the highest probability, the most certain first, and the evidence for both."""
     probability, answers = logits_of(expert.network, images).softmax(1).max(1)
     wrong = torch.where(answers == torch.from_numpy(labels), torch.zeros(()), probability)
-    for rank, index in enumerate(wrong.topk(MISTAKES).indices.tolist(), 1):
+    surest = wrong.topk(MISTAKES).indices.tolist()
+    maps = class_maps(expert.network, images[surest])
+    for rank, index in enumerate(surest):
         said, truth = int(answers[index]), int(labels[index])
-        heat = gradcam(expert.network, images[[index, index]], [said, truth]).numpy()
-        captions = [f"says {CLASSES[said]}", f"heat for {CLASSES[said]}"]
-        panels = [enlarged(images[index], 160), *(with_heat(images[index], h, DEFAULTS.opacity, 160) for h in heat)]
-        below = [f"labelled {CLASSES[truth]}\nCIFAR-10 test {index}", "", ""]
-        above = [*captions, f"heat for {CLASSES[truth]}"]
-        alone, with_heatmaps = f"mistake_{rank:02}.png", f"mistake_{rank:02}_heat.png"
-        _save(_composed(panels[:1], above[:1], below[:1]), alone)
-        _save(_composed(panels, above, below), with_heatmaps)
-        yield Mistake(alone, with_heatmaps, index, CLASSES[said], float(probability[index]), CLASSES[truth])
+        file = f"mistake_{rank + 1:02}.png"
+        _save(Image.fromarray(images[index]), file)
+        rounded = [
+            [[round(value, 5) for value in row] for row in place] for place in maps[rank, [said, truth]].tolist()
+        ]
+        yield Mistake(file, index, CLASSES[said], float(probability[index]), CLASSES[truth], rounded)
 
 
-def _composed(panels: Sequence[np.ndarray], above: Sequence[str], below: Sequence[str], gap: int = 8) -> Image.Image:
-    """Square panels side by side on white, a line of text above and below each."""
-    side = len(panels[0])
-    figure = Image.new("RGB", (len(panels) * (side + gap) - gap, side + 2 * BAND), "white")
-    draw = ImageDraw.Draw(figure)
-    font = ImageFont.load_default(14)
-    for column, (panel, over, under) in enumerate(zip(panels, above, below, strict=True)):
-        left = column * (side + gap)
-        figure.paste(Image.fromarray(panel), (left, BAND))
-        draw.text((left + side / 2, BAND / 2), over, fill="#222222", font=font, anchor="mm", align="center")
-        draw.text((left + side / 2, BAND * 1.5 + side), under, fill="#222222", font=font, anchor="mm", align="center")
+def _captioned(panel: np.ndarray, above: str, below: str) -> Image.Image:
+    """A square panel on white, a line of text above and below it."""
+    side = len(panel)
+    figure = Image.new("RGB", (side, side + 2 * BAND), "white")
+    figure.paste(Image.fromarray(panel), (0, BAND))
+    draw, font = ImageDraw.Draw(figure), ImageFont.load_default(14)
+    for text, height in ((above, BAND / 2), (below, BAND * 1.5 + side)):
+        draw.text((side / 2, height), text, fill="#222222", font=font, anchor="mm", align="center")
     return figure
 
 

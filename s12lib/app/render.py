@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -9,21 +10,25 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import torch
 from PIL import Image
 
 from s12lib.app.answers import Answer, Settings
 from s12lib.app.examples import FOLDER, Example, Mistake, percent
+from s12lib.data.image_files import display_name
+from s12lib.explain.maps import enlarge
 from s12lib.schemas import Card
 from s12lib.viz.heatmaps import hottest_place
 
-SIDE = 192  # pixels a side: 6 × 32, so that each of the network's pixels is a square of 6 × 6
-
-UNFAMILIAR = (
-    "This picture is unlike those that the network was trained on, so its answer means little: it has to name one of "
-    "its classes, whatever it is shown."
-)
-
+METHOD_NAMES = {"gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
+LAYER_NAMES = {
+    "prep": "first layer, 32 × 32 places",
+    "layer1": "second layer, 16 × 16 places",
+    "layer2": "third layer, 8 × 8 places",
+    "layer3": "last layer, 4 × 4 places",
+}
 CSS = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
 
 def png_address(pixels: np.ndarray) -> str:
@@ -33,7 +38,12 @@ def png_address(pixels: np.ndarray) -> str:
         return data_address(file.getvalue())
 
 
-def with_heat(image: np.ndarray, heat: np.ndarray, opacity: float, side: int = SIDE) -> np.ndarray:
+def data_address(content: bytes, kind: str = "png") -> str:
+    """A PNG or a JPEG as a data address, so that nothing else need be fetched."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def with_heat(image: np.ndarray, heat: np.ndarray, opacity: float, side: int = 32) -> np.ndarray:
     """A heatmap over its picture: ``(32, 32, 3)`` uint8 and ``(32, 32)`` in [0, 1] → ``(side, side, 3)`` uint8.
 
     The course's colours for heat (inferno), as opaque everywhere as ``opacity`` in [0, 1] says.
@@ -43,59 +53,115 @@ def with_heat(image: np.ndarray, heat: np.ndarray, opacity: float, side: int = S
     return enlarged(np.rint(blended).astype(np.uint8), side)
 
 
-def enlarged(image: np.ndarray, side: int = SIDE) -> np.ndarray:
+def enlarged(image: np.ndarray, side: int = 192) -> np.ndarray:
     """``(32, 32, 3)`` → ``(side, side, 3)``, each pixel a square; ``side`` is a multiple of 32."""
     return image.repeat(side // 32, axis=0).repeat(side // 32, axis=1)
 
 
+# ---- answers ----
+
+
 def answers_html(answers: Sequence[Answer], settings: Settings) -> str:
-    """A card for each picture: what the network saw, the heatmap, the likeliest classes, and a warning if need be."""
-    return f'<div class="answers">{"".join(_card(answer, settings) for answer in answers)}</div>'
+    """A card for each picture: what the network saw, the heatmaps, the likeliest classes, and a warning if need be."""
+    return f'<div class="answers">{"".join(_answer(answer, settings) for answer in answers)}</div>'
 
 
-def _card(answer: Answer, settings: Settings) -> str:
+def refused_html(sentence: str) -> str:
+    """What is said in the answer's place."""
+    return f'<div class="refused" role="alert"><strong>Not possible.</strong> {escape(sentence)}</div>'
+
+
+def _answer(answer: Answer, settings: Settings) -> str:
     best, probability = answer.top[0]
-    warning = "" if answer.familiar in (None, True) else f'<p class="warning">{UNFAMILIAR}</p>'
-    where = hottest_place(answer.heat)
-    heat = f"heat for {answer.target} ({settings.method} at {settings.layer}), hottest {where}"
-    if where == "nowhere":
-        heat = f"nothing at {settings.layer} speaks for {answer.target} ({settings.method})"
-    seen = _figure(answer.image, "the picture as the network sees it: 32 × 32 pixels")
-    felt = _figure(with_heat(answer.image, answer.heat, settings.opacity, 32), heat)
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td><div class="bar" style="width:{100 * p:.2f}%"></div></td>'
-        f'<td class="number">{percent(p)}</td></tr>'
-        for name, p in answer.top
-    )
+    warning = "" if answer.familiar in (None, True) else f'<p class="warning">{escape(answer.warning)}</p>'
+    figures = [_figure(png_address(answer.image), "what the network sees: 32 × 32 pixels")]
+    if answer.preview:
+        figures.insert(0, _figure(data_address(answer.preview, "jpeg"), "your picture, and the square that is cut out"))
+    for layer, heat in answer.heats.items():
+        shown = png_address(with_heat(answer.image, heat, settings.opacity))
+        figures.append(_figure(shown, heat_words(answer.target, heat, settings.method, layer)))
     return (
-        f'<article class="answer"><h3>{escape(shortened(answer.name))}: {escape(best)}, {percent(probability)}</h3>'
-        f'{warning}<div class="seen">{seen}{felt}</div>'
-        f"<table><caption>The likeliest classes and their probabilities</caption>{rows}</table></article>"
+        f'<article class="answer"><h3>{escape(display_name(answer.name))}: {escape(best)}, {percent(probability)}</h3>'
+        f'{warning}<div class="seen">{"".join(figures)}</div>{_scale()}'
+        f"<table><caption>The likeliest classes. Choose one to see the evidence for it.</caption>"
+        f"{''.join(_row(*row, answer.target) for row in _rows(answer))}</table></article>"
     )
 
 
-def mistakes_html(mistakes: Sequence[Mistake], with_heat: bool) -> str:
-    """The figures of mistakes, each with its caption and its text for people who cannot see it."""
-    figures = "".join(
-        f'<figure><img src="{data_address((FOLDER / (m.heatmaps if with_heat else m.picture)).read_bytes())}" '
-        f'alt="{escape(m.alt(with_heat))}"><figcaption>{escape(m.told)}</figcaption></figure>'
-        for m in mistakes
+def heat_words(target: str, heat: np.ndarray, method: str, layer: str) -> str:
+    """What a heatmap shows, for those who see it and those who do not."""
+    where, how = hottest_place(heat), f"{METHOD_NAMES[method]}, {LAYER_NAMES[layer]}"
+    return (
+        f"nothing speaks for {target} ({how})"
+        if where == "nowhere"
+        else f"evidence for {target}: hottest {where} ({how})"
     )
-    return f'<div class="mistakes">{figures}</div>'
 
 
-def data_address(png: bytes) -> str:
-    """A PNG as a data address, so that nothing else need be fetched."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def _rows(answer: Answer) -> list[tuple[str, float]]:
+    """The classes to list: the likeliest, and below them the one that is explained, if it is not among them."""
+    listed = any(name == answer.target for name, _ in answer.top)
+    return answer.top if listed else [*answer.top, (answer.target, answer.target_probability)]
 
 
-def _figure(image: np.ndarray, words: str) -> str:
+def _row(name: str, probability: float, target: str) -> str:
+    explained = name == target
+    return (
+        f'<tr{" class=explained" if explained else ""}><th scope="row"><button type="button" '
+        f'data-class="{escape(name)}" aria-pressed="{str(explained).lower()}">{escape(name)}</button></th>'
+        f'<td><div class="bar" style="width:{100 * probability:.2f}%"></div></td>'
+        f'<td class="number">{percent(probability)}</td></tr>'
+    )
+
+
+def _scale() -> str:
+    stops = (mpl.colormaps["inferno"](np.linspace(0, 1, 9))[:, :3] * 255).round().astype(int)
+    colours = ", ".join(f"rgb({r} {g} {b})" for r, g, b in stops)
+    return (
+        f'<p class="scale">no evidence <span style="background: linear-gradient(to right, {colours})"></span> '
+        "most evidence in this picture</p>"
+    )
+
+
+def _figure(address: str, words: str) -> str:
     words = escape(words)
-    return f'<figure><img src="{png_address(image)}" alt="{words}"><figcaption>{words}</figcaption></figure>'
+    return f'<figure><img src="{address}" alt="{words}"><figcaption>{words}</figcaption></figure>'
 
 
-def shortened(name: str, most: int = 40) -> str:
-    return name if len(name) <= most else f"{name[: most - 12]}…{name[-11:]}"
+# ---- examples and mistakes ----
+
+
+def thumbnails_html(examples: Sequence[Example]) -> str:
+    """A button for each example, with the middle of its picture."""
+    return f'<div class="thumbnails">{"".join(_thumbnail(k, example) for k, example in enumerate(examples))}</div>'
+
+
+def _thumbnail(number: int, example: Example) -> str:
+    with Image.open(example.path) as picture, io.BytesIO() as file:
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        square = picture.convert("RGB").crop((left, top, left + side, top + side))
+        square.resize((64, 64)).save(file, "JPEG", quality=80)
+        address = data_address(file.getvalue(), "jpeg")
+    return f'<button type="button" data-example="{number}"><img src="{address}" alt="">{escape(example.shows)}</button>'
+
+
+def mistakes_html(mistakes: Sequence[Mistake], with_maps: bool) -> str:
+    """The mistakes, each with what was said and what is right, and if wished with the evidence for either."""
+    return f'<div class="mistakes">{"".join(_mistake(mistake, with_maps) for mistake in mistakes)}</div>'
+
+
+def _mistake(mistake: Mistake, with_maps: bool) -> str:
+    image = np.asarray(Image.open(FOLDER / mistake.picture).convert("RGB"))
+    shown = [(image, f"CIFAR-10 test picture {mistake.index}")]
+    if with_maps:
+        heats = enlarge(torch.tensor(mistake.maps).relu()).numpy()
+        shown += [
+            (with_heat(image, heat, 0.6), f"evidence for {name}")
+            for heat, name in zip(heats, (mistake.answer, mistake.truth), strict=True)
+        ]
+    figures = "".join(_figure(png_address(pixels), words) for pixels, words in shown)
+    return f'<article class="answer"><h3>{escape(mistake.told)}</h3><div class="seen">{figures}</div></article>'
 
 
 # ---- the tab about the network ----
@@ -150,25 +216,28 @@ def _familiarity(card: Card) -> str:
     if "familiarity" not in card:
         return f"{title}<p>No threshold was measured for these weights, so the app warns of no picture.</p>"
     measured = card["familiarity"]
-    validation = measured["validation"]
-    seen = (
-        "The network was trained on these very pictures, which makes them look more familiar than new ones; so it is "
-        "the share of the test set that says how often a warning is needless."
-        if validation["seen_in_training"]
-        else "The network had not seen them."
-    )
-    names = {"validation": "validation pictures", "test": "test pictures, which chose nothing"}
+    chosen = measured.get("chosen_on") or measured["validation"]  # as older cards call it
+    seen = "which the network was trained on" if chosen["seen_in_training"] else "which the network had not seen"
+    names = {"validation": "validation pictures", "test": "real pictures that chose nothing (test set)"}
     rows = {names.get(kind, kind): percent(share) for kind, share in measured["warned"].items()}
+    right = ""
+    if "warned_and_right" in measured:
+        share = percent(measured["warned_and_right"])
+        right = f"Of the real pictures warned of, {share} are rightly answered all the same. "
     return (
         f"{title}<p>The app warns where the {escape(measured['score'])} of the logits is below "
-        f"{measured['threshold']:.2f}, as it is for {percent(measured['warned']['validation'])} of "
-        f"{validation['images']:,} validation pictures of {escape(validation['dataset'])}. {seen} "
-        f"Warned of are:</p>{_facts(rows.items())}"
-        "<p>No warning does not mean that the network knows what it is looking at.</p>"
+        f"{measured['threshold']:.2f}. The threshold was chosen on {chosen['images']:,} pictures of "
+        f"{escape(chosen['dataset'])} ({escape(chosen.get('split', 'validation'))}), {seen}. Warned of are:</p>"
+        f"{_facts(rows.items())}<p>{right}No warning does not mean that the network knows what it is looking at.</p>"
     )
 
 
 def _sources(examples: Sequence[Example]) -> str:
     sources = sorted({example.source for example in examples})
-    items = "".join(f"<li>{escape(source)}</li>" for source in sources)
+    items = "".join(f"<li>{with_links(escape(source))}</li>" for source in sources)
     return f"<h2>Where the examples come from</h2><ul>{items}</ul>"
+
+
+def with_links(text: str) -> str:
+    """Text of HTML with every address in it as a link."""
+    return re.sub(r"https?://[^\s,;)]+[^\s,;).]", r'<a href="\g<0>" rel="noreferrer">\g<0></a>', text)

@@ -3,11 +3,13 @@
 Gradio is imported only when the app is built, since that takes seconds.
 """
 
-import atexit
 import os
-import shutil
 import signal
-import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +18,10 @@ from s12lib.errors import CourseError
 if TYPE_CHECKING:
     import gradio
 
-BUSY = "The app is busy with the pictures of others: try again in a few seconds."
-NOT_UNDERSTOOD = "That request is not understood: the page's footer links to a description of what the app takes."
+    from s12lib.app.uploads import Uploads
+
+MAX_CONCURRENT = 2  # answers being computed; more of them would only wait for the same cores
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class AppError(CourseError):
@@ -31,17 +35,26 @@ def build_app(weights: str | Path = "page_resnet_cifar10") -> "gradio.Blocks":
     should be.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's own folder is one for all users of a machine: the first one's
-        os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="page-resnet-")
-        atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+    uploads = the_uploads()
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder)
     from s12lib.app.answers import Expert
 
     expert = Expert(weights)
     try:
-        from s12lib.app.page import Page
+        with no_proxies():
+            from s12lib.app.page import Page
     except ModuleNotFoundError as error:
         raise AppError(f"The app needs the package {error.name}: `pip install 's12lib[app]'` brings it.") from error
-    return Page(expert).build()
+    return Page(expert, uploads, MAX_CONCURRENT).build()
+
+
+@cache
+def the_uploads() -> "Uploads":
+    """Where this process keeps uploads: one folder, however many apps it builds."""
+    from s12lib.app.decoding import Decoders
+    from s12lib.app.uploads import Uploads, default_parent
+
+    return Uploads(default_parent(), Decoders(MAX_CONCURRENT))
 
 
 def launch(
@@ -57,46 +70,88 @@ def launch(
     """
     if port is not None and not 1 <= port <= 65_535:
         raise AppError(f"A port is a number from 1 to 65535, but it is {port}.")
-    blocks = build_app(weights)
+    stopped = threading.Event()
+    if wait:
+        end_on_signals(stopped)
+    print("Loading the network…", flush=True)
     try:
-        _, address, _ = blocks.launch(server_name=host, server_port=port, **server_settings())
+        blocks = build_app(weights)
+        with no_proxies():
+            _, address, _ = blocks.launch(server_name=host, server_port=port, **server_settings(blocks))
+        the_uploads().decoders.start()
     except OSError as error:
         raise AppError(f"Port {port} is taken: choose another one with --port.") from error
     print(f"The app is at {address} (stop it with Ctrl+C).", flush=True)
+    later = threading.Thread(target=import_module, args=("s12lib.explain.cam",), daemon=True)
+    later.start()  # the methods that need a backward pass; what is behind them takes longer to import than all the rest
     if wait:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads are deleted then, too
-        blocks.block_thread()
+        stopped.wait()
+        blocks.close(verbose=False)
+        the_uploads().close()
     return address
 
 
-def server_settings() -> dict[str, Any]:
+def end_on_signals(stopped: threading.Event) -> None:
+    """Have Ctrl+C, `kill` and a closed terminal end the app in good order, also where it was started in the background.
+
+    A shell has a job in the background ignore Ctrl+C, and Python then leaves it so; `nohup` has it ignore a closed
+    terminal, which is respected.
+    """
+
+    def end(number: int, _frame: Any) -> None:
+        if stopped.is_set() or not threading.main_thread().is_alive():
+            os._exit(128 + number)  # asked twice
+        stopped.set()
+        if not the_uploads.cache_info().currsize:
+            os._exit(128 + number)  # nothing to tidy up yet
+
+    for name in ENDING:
+        number = getattr(signal, name, None)
+        if number is not None and not (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
+            signal.signal(number, end)
+
+
+@contextmanager
+def no_proxies() -> Iterator[None]:
+    """The app talks to itself only, once, when it starts; a proxy of the machine's would be asked to do that for it."""
+    proxies = {name: os.environ.pop(name) for name in list(os.environ) if name.lower().endswith("_proxy")}
+    try:
+        yield
+    finally:
+        os.environ.update(proxies)
+
+
+def server_settings(blocks: "gradio.Blocks") -> dict[str, Any]:
     """How Gradio shall serve: nothing from other hosts, nothing recorded, and plain sentences for what goes wrong."""
     from fastapi.exceptions import RequestValidationError
     from gradio.themes import Default
+    from starlette.middleware import Middleware
 
-    from s12lib.app.render import CSS
+    from s12lib.app.answers import MOST_PICTURES
+    from s12lib.app.gate import BUSY, NOT_UNDERSTOOD, Gate, says
+    from s12lib.app.render import CSS, SCRIPT
     from s12lib.data.image_files import MAX_BYTES
 
-    handlers = {503: _says(BUSY, 503), RequestValidationError: _says(NOT_UNDERSTOOD, 422)}
+    async def busy(*_: Any) -> Any:
+        return says(BUSY, 503)
+
+    async def not_understood(*_: Any) -> Any:
+        return says(NOT_UNDERSTOOD, 422)
+
+    gate = Middleware(Gate, blocks=blocks, uploads=the_uploads(), most_pictures=MOST_PICTURES)
     fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     return {
         "theme": Default(**fonts),
         "css": CSS,
+        "js": SCRIPT,
         "footer_links": ["api"],
-        "app_kwargs": {"exception_handlers": handlers},
+        "app_kwargs": {
+            "exception_handlers": {503: busy, RequestValidationError: not_understood},
+            "middleware": [gate],
+        },
         "max_file_size": MAX_BYTES,
         "state_session_capacity": 100,
         "prevent_thread_lock": True,
         "quiet": True,
         **dict.fromkeys(("share", "inbrowser", "run_history", "enable_monitoring", "ssr_mode", "pwa"), False),
     }
-
-
-def _says(sentence: str, status: int) -> Any:
-    """A handler of the web server that answers with a sentence."""
-    from fastapi.responses import JSONResponse
-
-    async def handler(_request: Any, _error: Any) -> JSONResponse:
-        return JSONResponse({"detail": sentence, "error": sentence}, status)
-
-    return handler

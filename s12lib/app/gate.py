@@ -1,0 +1,249 @@
+"""What stands in front of Gradio's server: only what the page and its API need comes in, checked and within bounds.
+
+Everything else gets one sentence as JSON. Gradio has further routes, trusts the shape of what comes to them, and writes
+a traceback to the log where it is wrong.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from s12lib.app.uploads import ALL_BYTES, VISITOR_BYTES, UploadError, Uploads
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BUSY = "The app is busy with the pictures of others: try again in a few seconds."
+NOT_UNDERSTOOD = "That request is not understood: the page's footer links to a description of what the app takes."
+NOT_FOUND = "There is nothing at that address: the page's footer links to a description of what the app offers."
+TOO_LARGE = "That request is too large: upload pictures, and choose settings from those on the page."
+TOO_MANY = "At most {most} pictures go at a time, but there are {count}."
+
+MAX_BODY = 100_000  # bytes of JSON; what the page sends has a few thousand
+MAX_UNHEARD = 5.0  # seconds that a request may be in the queue while nobody listens for its answer
+OVERHEAD = 10_000  # bytes of an upload that are no file's
+API = "/gradio_api"
+GET = re.compile(
+    r"/|/(config|theme\.css|robots\.txt|favicon\.ico|manifest\.json)/?|/(assets|static|svelte)/.+"
+    rf"|{API}/(info|startup-events|app_id|theme\.css)/?|{API}/heartbeat/[\w-]{{1,64}}|{API}/file=.+"
+)
+LISTEN = re.compile(rf"{API}/call/(?:v2/)?(?P<name>\w+)/(?P<event>\w{{1,64}})|(?P<queue>{API}/queue/data)")
+CALL = re.compile(rf"{API}/call/(?P<v2>v2/)?(?P<name>\w+)/?")
+POST = re.compile(rf"{API}/(queue/join|cancel|reset/?|upload)")
+
+
+class Refused(Exception):
+    """A request that is turned away, with a sentence and a status of HTTP."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Gate:
+    """The first thing that a request meets. ``blocks`` is Gradio's page, whose queue knows who waits for what."""
+
+    def __init__(self, app: Any, blocks: Any, uploads: Uploads, most_pictures: int) -> None:
+        self.app, self.blocks, self.uploads, self.most_pictures = app, blocks, uploads, most_pictures
+        self.endpoints = {fn.api_name for fn in blocks.fns.values() if fn.api_visibility == "public"}
+        self.listening: Counter[str] = Counter()
+        blocks.is_awaited = self.is_awaited
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close", "code": 1008, "reason": NOT_FOUND})
+        try:
+            await self.admit(scope, receive, send)
+        except Refused as refused:
+            await says(str(refused), refused.status)(scope, receive, send)
+        except UploadError as refused:
+            await says(str(refused), 413)(scope, receive, send)
+        except ClientDisconnect:
+            pass
+
+    async def admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request or have Gradio do so. Raises Refused or UploadError."""
+        path, method = scope["path"], scope["method"]
+        if method in ("GET", "HEAD"):
+            if GET.fullmatch(path):
+                return await self.app(scope, receive, send)
+            if path == f"{API}/upload_progress":  # the page shows none; what it must be told is that all is well
+                return await Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")(scope, receive, send)
+            if (found := LISTEN.fullmatch(path)) and method == "GET":
+                return await self.listen(self.session(scope, found), scope, receive, send)
+        elif method == "POST":
+            if path == f"{API}/upload":
+                return await self.upload(scope, receive, send)
+            called = CALL.fullmatch(path)
+            if POST.fullmatch(path) or (called and called["name"] in self.endpoints):
+                by_name = bool(called and called["v2"])
+                body = await self.checked_body(path, bool(called), by_name, Request(scope, receive))
+                try:
+                    return await self.app(scope, replayed(body, receive), send)
+                except (TypeError, ValueError, KeyError):
+                    if by_name:  # Gradio fits the names to the function by itself, and trips over those that do not fit
+                        raise Refused(NOT_UNDERSTOOD, 422) from None
+                    raise
+        raise Refused(NOT_FOUND, 404)
+
+    # ---- requests for an answer ----
+
+    async def checked_body(self, path: str, called: bool, with_names: bool, request: Request) -> bytes:
+        """The body of a POST, if it is what such a request has. Raises Refused."""
+        content = b""
+        async for part in request.stream():
+            content += part
+            if len(content) > MAX_BODY:
+                raise Refused(TOO_LARGE, 413)
+        try:
+            body = json.loads(content)
+        except (ValueError, RecursionError):
+            raise Refused(NOT_UNDERSTOOD, 422) from None
+        if not isinstance(body, dict) or not is_word(body.get("session_hash", "none")):
+            raise Refused(NOT_UNDERSTOOD, 422)
+        joins = path.endswith("/queue/join")
+        function = self.blocks.fns.get(body.get("fn_index")) if isinstance(body.get("fn_index"), int) else None
+        if joins and (function is None or "session_hash" not in body):
+            raise Refused(NOT_UNDERSTOOD, 422)
+        if (joins or called) and not with_names:
+            given = body.get("data")
+            if not isinstance(given, list) or (function and len(given) != len(function.inputs)):
+                raise Refused(NOT_UNDERSTOOD, 422)
+            self.check_count(given)
+        elif with_names:
+            self.check_count(list(body.values()))
+        return content
+
+    def check_count(self, given: list[Any]) -> None:
+        """Raise Refused where a list of files is longer than any that is answered."""
+        for value in given:
+            if isinstance(value, list) and len(value) > self.most_pictures and isinstance(value[0], dict):
+                raise Refused(TOO_MANY.format(most=self.most_pictures, count=len(value)), 422)
+
+    # ---- who waits for an answer ----
+
+    def session(self, scope: Scope, found: re.Match[str]) -> str:
+        """Whose answers are asked for. Raises Refused where nobody's of that name are on their way."""
+        queue = self.blocks._queue
+        if found["queue"]:
+            session = Request(scope).query_params.get("session_hash", "")
+        else:
+            event = queue.event_ids_to_events.get(found["event"])
+            owners = (owner for owner, events in queue.pending_event_ids_session.items() if found["event"] in events)
+            session = event.session_hash if event else next(owners, "")
+        if session not in queue.pending_messages_per_session:
+            raise Refused(NOT_FOUND, 404)
+        return session
+
+    async def listen(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand out answers as they come. When the visitor leaves, what waits for its turn is dropped at once."""
+        gone = asyncio.Event()
+
+        async def until_gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone.set()
+
+        async def receive_what_is_left() -> MutableMapping[str, Any]:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        self.listening[session] += 1
+        answering = asyncio.ensure_future(self.app(scope, receive_what_is_left, send))
+        leaving = asyncio.ensure_future(until_gone())
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.listening[session] -= 1
+            self.listening += Counter()  # drops those at zero
+            leaving.cancel()
+            if not answering.done():
+                answering.cancel()
+                await self.blocks._queue.clean_events(session_hash=session)
+            with suppress(asyncio.CancelledError):
+                await answering
+
+    def is_awaited(self, session: str | None, event: str | None) -> bool:
+        """Whether anybody listens for an answer, or may be about to. What nobody hears need not be computed."""
+        if event is None or self.listening[session or event]:
+            return True
+        joined = self.blocks._queue.event_analytics.get(event, {}).get("time", 0)
+        return time.time() - joined < MAX_UNHEARD
+
+    # ---- uploads ----
+
+    async def upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the files of one request. What is refused or broken off was never on disk under a name."""
+        request = Request(scope, receive)
+        visitor = (scope.get("client") or ("", 0))[0]
+        declared = request.headers.get("content-length", "")
+        size = int(declared) if declared.isdecimal() else VISITOR_BYTES
+        word = self.uploads.reserve(visitor, min(size, ALL_BYTES + 1))
+        try:
+            files = await self.parts(request, size)
+            self.uploads.release(word)
+            paths = []
+            for file in files:
+                content = await file.read()
+                await file.close()
+                self.uploads.room_for(visitor, len(content))
+                paths.append(await asyncio.to_thread(self.uploads.keep, visitor, file.filename or "picture", content))
+        finally:
+            self.uploads.release(word)
+        await JSONResponse(paths)(scope, receive, send)
+
+    async def parts(self, request: Request, size: int) -> list[Any]:
+        """The files in the body of an upload. Raises Refused where it is no upload, or has too many of them."""
+
+        async def stream() -> Any:
+            seen = 0
+            async for part in request.stream():
+                seen += len(part)
+                if seen > size + OVERHEAD:
+                    raise Refused(TOO_LARGE, 413)
+                yield part
+
+        try:
+            form = await MultiPartParser(request.headers, stream(), max_files=self.most_pictures, max_fields=8).parse()
+        except (MultiPartException, KeyError) as error:
+            many = "Too many files" in str(error)
+            raise Refused(
+                TOO_MANY.format(most=self.most_pictures, count="more") if many else NOT_UNDERSTOOD, 422
+            ) from None
+        return [value for _, value in form.multi_items() if not isinstance(value, str)]
+
+
+def is_word(value: object) -> bool:
+    """Whether this can be the name that a browser gives to its visit."""
+    return value is None or (isinstance(value, str) and re.fullmatch(r"[\w-]{1,64}", value) is not None)
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """``receive`` for a request whose body has been read already."""
+    first = True
+
+    async def again() -> MutableMapping[str, Any]:
+        nonlocal first
+        if first:
+            first = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return again
+
+
+def says(sentence: str, status: int) -> Response:
+    """An answer of one sentence, under the names that Gradio's page and its clients look for."""
+    return JSONResponse({"detail": sentence, "error": sentence}, status)

@@ -1,0 +1,49 @@
+() => {
+  // What Gradio's upload box does not do: pictures are pasted, and dropped beside the box; HEIC gets a word of advice.
+  const box = () => document.querySelector("#ask input[type=file]");
+  const heic = (files) => [...files].find((file) => /\.(heic|heif)$/i.test(file.name) || /hei[cf]/.test(file.type));
+
+  function notice(text) {
+    document.querySelector("#notice")?.remove();
+    if (!text) return;
+    const note = Object.assign(document.createElement("p"), { id: "notice", role: "alert", textContent: text });
+    document.querySelector("#ask").prepend(note);
+  }
+
+  function refused(files) {
+    const file = heic(files);
+    notice(file && `${file.name} is in HEIC, which browsers and this app do not read: export it as JPEG.`);
+    return Boolean(file);
+  }
+
+  function give(files) {
+    const input = box();
+    if (!input || !files.length || refused(files)) return;
+    const data = new DataTransfer();
+    for (const file of files) data.items.add(file);
+    input.files = data.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  document.addEventListener("paste", (event) => give([...(event.clipboardData?.files ?? [])]));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    const files = [...(event.dataTransfer?.files ?? [])];
+    const inBox = event.target.closest?.("#ask");
+    if (!inBox) event.preventDefault(); // or the browser would leave the page for the picture
+    if (inBox ? refused(files) : files.length) event.stopImmediatePropagation();
+    if (!inBox) give(files);
+  }, true);
+  document.addEventListener("change", (event) => {
+    if (event.target.type === "file" && refused(event.target.files)) {
+      event.stopImmediatePropagation();
+      event.target.value = "";
+    }
+  }, true);
+
+  new MutationObserver(() => {
+    for (const title of document.querySelectorAll(".toast-title")) {
+      if (title.textContent.trim() === "Error") title.textContent = "Not possible";
+    }
+  }).observe(document.body, { childList: true, subtree: true });
+}
