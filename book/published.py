@@ -25,7 +25,13 @@ def settle_address(app: Sphinx, config: Config) -> None:
     config.html_baseurl = config.ogp_site_url = f"https://{owner}.github.io/{name}/"
     config.ogp_image = f"{config.html_baseurl}_images/05_gradcam.png"
     config.notfound_urls_prefix = f"/{name}/"
+    config.sitemap_url_scheme = "{link}"  # no language, no version in the address
     app.setup_extension("sphinx_sitemap")  # which warns where there is no address
+
+
+def describe_without_badge(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """A page's description begins with its text, not with what its badge says."""
+    context["metatags"] = context.get("metatags", "").replace('content="Open in Colab ', 'content="')
 
 
 class DropBadges(SphinxTransform):
@@ -43,5 +49,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for extension in ("notfound.extension", "sphinx_reredirects", "sphinxext.opengraph"):
         app.setup_extension(extension)
     app.connect("config-inited", settle_address, priority=100)
+    app.connect("html-page-context", describe_without_badge, priority=900)
     app.add_transform(DropBadges)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

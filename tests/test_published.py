@@ -1,0 +1,60 @@
+"""What the book says of its address: nothing while it has none, and all of it once it has."""
+
+import importlib.util
+from types import SimpleNamespace
+
+import pytest
+from lesson_outputs import ROOT
+
+
+@pytest.fixture
+def settled():
+    """Settles a configuration for a repository's address; returns it with the extensions that were asked for."""
+    spec = importlib.util.spec_from_file_location("published", ROOT / "book/published.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def settle(repository: str):
+        asked = []
+        options = {
+            "repository_url": f"https://github.com/{repository}",
+            "launch_buttons": {"colab_url": "https://colab.research.google.com"},
+            "use_repository_button": True,
+            "use_issues_button": True,
+        }
+        config = SimpleNamespace(html_theme_options=options)
+        module.settle_address(SimpleNamespace(setup_extension=asked.append), config)
+        return config, asked
+
+    return settle
+
+
+def test_without_an_address_there_are_no_buttons_and_no_sitemap(settled):
+    config, asked = settled("OWNER/page-resnet-course")
+    options = config.html_theme_options
+    assert options["launch_buttons"] == {}
+    assert not options["use_repository_button"]
+    assert not options["use_issues_button"]
+    assert asked == []
+    assert not hasattr(config, "html_baseurl")
+
+
+def test_with_an_address_pages_know_where_they_are_published(settled):
+    config, asked = settled("ada/course")
+    assert config.html_theme_options["launch_buttons"]
+    assert config.html_baseurl == config.ogp_site_url == "https://ada.github.io/course/"
+    assert config.notfound_urls_prefix == "/course/"
+    assert config.sitemap_url_scheme == "{link}"
+    assert asked == ["sphinx_sitemap"]
+
+
+def test_there_is_a_page_for_addresses_that_lead_nowhere(html):
+    text = (html / "404.html").read_text("utf-8")
+    assert 'href="/_static/' in text
+    assert "../_static" not in text
+
+
+def test_pages_have_a_description_for_previews_of_links(html):
+    text = (html / "lessons/01_data.html").read_text("utf-8")
+    assert '<meta property="og:description" content="What is in CIFAR-10' in text
+    assert '<meta name="description" content="What is in CIFAR-10' in text
