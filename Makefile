@@ -7,11 +7,13 @@ BIN    := $(VENV)/bin
 PY     := $(BIN)/python
 UV     := $(BIN)/uv
 READY  := $(VENV)/.ready
+NEWEST := .venv-newest
 LOCK   := $(UV) pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url \
           --no-annotate --fork-strategy fewest --python-version 3.11
 
 PROFILE ?= full
 PORT    ?= 7860
+EXTRAS  ?= log,app,export,book
 LESSONS := $(wildcard lessons/[0-9]*.py)
 
 # What another environment, or a shell's start-up file, may have left behind must not reach ours.
@@ -36,7 +38,7 @@ HAS_CIFAR10 := { $(BIN)/s12 data; status=$$?; [ $$status = 0 ] || \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup book pdf test test-lessons test-slow coverage train app app-files lab lessons bench measure site links lock address clean FORCE
+.PHONY: help setup book pdf test test-lessons test-slow coverage train app app-files lab lessons bench measure site links lock newest address clean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -142,6 +144,14 @@ lock: $(READY) ## pin every version anew within pyproject.toml's ranges (UPGRADE
 	@{ sed '/^      - /d' environment.yml; \
 	   sed -nE 's/^([a-z0-9][a-z0-9._-]*==[^\]*[^ \]) *\\?$$/      - "\1"/p' requirements.lock; } > environment.yml.part
 	@mv environment.yml.part environment.yml
+
+# FREEZE=FILE, the output of `pip freeze` elsewhere, as Colab publishes it: pins what is in it, as far as an index has it.
+newest: $(READY) ## run the lessons with the newest versions that the ranges allow, in an environment of their own
+	@$(UV) venv --quiet --clear --python $(PY) $(NEWEST)
+	@sed -nE 's/^([A-Za-z0-9._-]+==[0-9][^+ ]*)(\+.*)?$$/\1/p' /dev/null $(FREEZE) > $(NEWEST)/constraints.txt
+	@$(UV) pip install --quiet --upgrade --python $(NEWEST)/bin/python --constraint $(NEWEST)/constraints.txt \
+	  --editable '.$(if $(EXTRAS),[$(EXTRAS)])' ipykernel nbclient nbformat
+	@$(NEWEST)/bin/python lessons/newest.py
 
 address: ## set the project's address everywhere: make address REPO=owner/name
 	@"$(PYTHON)" book/address.py "$(REPO)"

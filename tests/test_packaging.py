@@ -401,7 +401,8 @@ def test_workflow_is_pinned_bounded_and_has_least_permissions(path):
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
         assert job["timeout-minutes"] <= 60, name
-        assert set(job.get("permissions", {})) <= ({"pages", "id-token"} if name == "deploy" else set()), name
+        granted = {"deploy": {"pages", "id-token"}, "report": {"issues"}}.get(name, set())
+        assert set(job.get("permissions", {})) <= granted, name
         for step in job["steps"]:
             assert ("uses" in step) != ("run" in step), step
             if "uses" in step:
