@@ -391,7 +391,7 @@ def test_a_pull_request_is_asked_for_five_things():
 
 
 def test_there_are_workflows_to_check():
-    assert [path.name for path in WORKFLOWS] == ["ci.yml", "publish.yml"]
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "newest.yml", "publish.yml"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
