@@ -16,7 +16,7 @@
 #
 # **Where does it go wrong, and does it know?**
 #
-# Minutes to run: 1 on a GPU, 2 on a CPU. Reading and solving takes about two hours.
+# Minutes to run: 1 on a GPU, 2 on a CPU. Reading and solving takes about two and a half hours.
 #
 # You need: lesson [01 · The data](01_data.ipynb), for the three sets, [02 · The network](02_model.ipynb), for the
 # names of the layers, and the loss of [03 · The training](03_train.ipynb). The [glossary](../book/glossary.md) explains
@@ -25,8 +25,8 @@
 # %% [markdown]
 # ## Where this lesson ends
 #
-# ![Eight CIFAR-10 test pictures that the trained network gets wrong with great confidence, each with the class it
-# says, how sure it is, and what the picture shows.](images/04_failures.png)
+# ![Eight CIFAR-10 test images that the trained network gets wrong with great confidence, each with the class it
+# says, how sure it is, and what the image shows.](images/04_failures.png)
 #
 # These are the mistakes of which the trained network is surest. Some you would have made, too. By the end you will
 # know how many there are, of which kind, and how far the network can be trusted when it says how sure it is.
@@ -36,23 +36,25 @@
 #
 # - **measure** accuracy class by class, and say how far such a number can be believed;
 # - **read** a confusion matrix, precision and recall, and the mistakes themselves;
-# - **calibrate** a network, without fooling yourself about the pictures you do it on;
-# - **decide** when a network had better say nothing.
+# - **calibrate** a network, without fooling yourself about the images you do it on;
+# - **decide** when a network should say nothing.
 
 # %% [markdown]
 # ## Set-up
 #
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
-# %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Set-up (run it first, and after each restart)
 import importlib.util
 import subprocess
 import sys
 
-if importlib.util.find_spec("s12lib") is None:  # on Colab: install the course; PyTorch stays as it is
+# On Colab, install the course; its PyTorch stays as it is.
+if importlib.util.find_spec("s12lib") is None:
     source = "git+https://github.com/OWNER/page-resnet-course"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", source]
+    subprocess.run(install, check=True)
 
 import torch
 from torch import nn
@@ -67,23 +69,21 @@ data = course.data
 # %% [markdown]
 # ## 1. The exam
 #
-# The package brings the weights of a finished run. Its card says how they came about. We ask the network once, here,
-# and everything below works with these answers.
+# The package brings the weights of a finished run, and a card that says how they came about. We ask the network once,
+# here, and everything below works with these answers.
 #
-# (*Flip TTA*, test-time augmentation: the picture and its mirror image are both shown, and the logits averaged.)
-#
-# CIFAR-10's test set has 10,000 pictures. We take the first 2,000, always the same ones, so that a laptop needs
-# seconds for them. The price is that all numbers are a little less certain. How much less, you will see at once.
+# CIFAR-10's [test set](../book/glossary.md#term-test-set) has 10,000 images. We take the first 2,000, always the same
+# ones, so that a laptop needs seconds. The price is that every number is a little less certain. How much less, you will
+# see at once.
 
-# %% tags=["nbval-check-output"]
+# %%
 from s12lib import load_card, load_pretrained
 from s12lib.inference import logits_of
 
-weights = "page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes"
-card, network = load_card(weights), load_pretrained(weights).to(course.device)
-print(f"trained on {card['train_images']:,} pictures of {card['dataset']}, in {card['epochs']} epochs")
-print("the shipped file, its numbers rounded to 16 bits, on all of the test set:")
-print(f"{card['test_accuracy']:.2%} right, with flip TTA {card['test_accuracy_tta']:.2%}")
+known = data.name == "CIFAR-10"
+weights = "page_resnet_cifar10" if known else "page_resnet_shapes"
+card = load_card(weights)
+network = load_pretrained(weights).to(course.device)
 
 test = data.splits["test"]
 images, labels = test.images[:2000], test.labels[:2000]
@@ -91,65 +91,181 @@ logits = logits_of(network, images)
 probabilities = logits.softmax(1)
 confidence, preds = probabilities.max(1)
 right = preds == labels
-where = f"{data.name}, the first {len(labels):,} test pictures"
-print(f"on the first {len(labels):,}: {right.sum()} right, {(~right).sum()} wrong, so {right.float().mean():.1%} right")
 
 # %% [markdown]
-# **Predict first.** Which two classes will be the worst? You have seen the pictures in lesson 01. And if you took
-# 2,000 other pictures, by how much would a class's accuracy move?
-#
-# The second question is one about tossing coins. Two hundred tosses, most of them heads: what may the coin's true
-# share be? Edwin Wilson gave the answer in 1927, and it works near 100% too, where the usual *plus or minus* runs off
-# the scale.
+# Two hundred tosses of a coin, most of them heads: what may the coin's true share be? Edwin Wilson gave a
+# [confidence interval](../book/glossary.md#term-confidence-interval) that works near 100%, too
+# ([Wilson, 1927](../book/references.md#wilson-1927)).
 
 
-# %% tags=["nbval-check-output"]
+# %%
 def wilson(hits, count, z=1.96):
     """The 95% interval for a share of which a sample shows hits / count."""
     share, shrink = hits / count, 1 + z**2 / count
     centre = (share + z**2 / (2 * count)) / shrink
-    half = z / shrink * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
+    variance = share * (1 - share) / count + z**2 / (4 * count**2)
+    half = z / shrink * variance**0.5
     return centre - half, centre + half
 
 
-shares, spans = {}, {}
-for k, name in enumerate(data.classes):
-    hits, count = right[labels == k].sum().item(), (labels == k).sum().item()
-    low, high = wilson(hits, count)
-    shares[name], spans[name] = hits / count, (low, high)
-    print(f"{name:<11} {hits:>3} of {count} = {hits / count:6.1%}    95% interval: {low:.1%} to {high:.1%}")
-low, high = wilson(right.sum().item(), len(right))
-print(f"all classes together: {low:.1%} to {high:.1%}")
-lowest = min(shares, key=shares.get)
-tied = [name for name in shares if name != lowest and spans[name][0] <= spans[lowest][1]]
-print(f"their interval overlaps that of the lowest, {lowest}:", ", ".join(tied) or "none")
+# %% [markdown]
+# > **Predict first.** You have seen the images in lesson 01. Which class will be the worst? And what is its accuracy,
+# > in per cent?
+# >
+# > <!-- guess: {{100 * shares[worst[0]]:.1f}} % -->
+
+# %%
+counts = torch.bincount(labels, minlength=len(data.classes)).tolist()
+hits = torch.bincount(labels[right], minlength=len(data.classes)).tolist()
+shares = {
+    name: h / n
+    for name, h, n in zip(data.classes, hits, counts, strict=True)
+}
+worst = sorted(shares, key=shares.get)
+
+# %% tags=["hide-input", "nbval-check-output", "reveal"]
+# @title Print each class with its interval
+where = f"{data.name}, the first {len(labels):,} test images"
+print(where)
+for name in worst:
+    k = data.classes.index(name)
+    low, high = wilson(hits[k], counts[k])
+    share = f"{hits[k]:>3} of {counts[k]} = {shares[name]:6.1%}"
+    print(f"{name:<11} {share}    95%: {low:.1%} to {high:.1%}")
+accuracy = right.float().mean().item()
+low, high = wilson(sum(hits), len(labels))
+print(f"all         {accuracy:.1%}, 95%: {low:.1%} to {high:.1%}")
+print(f"the card, all test images: {card['test_accuracy']:.2%}")
 
 # %% [markdown]
-# Cat and dog, you may have said. The last line names the candidates. A class's interval is several points wide. Where
-# two of them overlap, the order of the two classes may be luck (or not: the difference has an interval of its own).
-# Where they do not, you have found something. Whoever reports a class's accuracy to the second decimal has not looked
-# at its interval.
+# > **Finding.** {{worst[0].capitalize()}}s ({{shares[worst[0]]:.1%}}) and {{worst[1]}}s ({{shares[worst[1]]:.1%}}) are
+# > the worst; {{worst[2]}}s, whom everybody suspects, come third ({{shares[worst[2]]:.1%}}). The best are the
+# > {{worst[-1]}}s ({{shares[worst[-1]]:.1%}}). And each number is only known to within a few points: whoever reports a
+# > class's accuracy to the second decimal has not looked at its interval.
+
+# %% [markdown]
+# ## 2. Is the order real?
 #
-# The card's number, from the whole test set, should lie in the interval of all classes together. Does it?
+# Is a cat really harder than a dog, or had the cats bad luck? Take two classes with $h_1$ hits in $n_1$ images and
+# $h_2$ in $n_2$. *If* both were equally hard, both would have the share $p = (h_1 + h_2) / (n_1 + n_2)$, and the
+# difference of the two measured shares would be spread around 0 with a standard deviation of
+#
+# $$
+# s = \sqrt{p \, (1 - p) \left( \frac{1}{n_1} + \frac{1}{n_2} \right)}
+# $$
+#
+# A difference beyond $1.96 \, s$ happens by luck once in twenty times. So one compares, and believes what is beyond.
+#
+# But ten classes make 45 pairs, and you looked at the table first: luck has 45 tries. The plainest remedy is
+# Bonferroni's: to be wrong *anywhere* no more often than once in twenty, allow each pair only a 45th of that.
 
 # %% [markdown]
-# ## 2. Who is taken for whom
+# ### Exercise: surely apart
+#
+# > **Difficulty 4 of 5, about 40 minutes.** Find the pairs of classes whose difference is more than luck explains, in
+# > any of all pairs. `hits` and `counts` are lists with a number for each class, two classes or more; `level` is how
+# > often you accept to be wrong anywhere, such as 0.05. Return a list of pairs `(i, j)` of class numbers, with i < j.
+# > A pair is in it if its two shares differ by more than z · s. Choose z so that luck goes beyond it, to either side,
+# > in one pair with probability `level` / number of pairs. No torch and no NumPy are needed:
+# > `statistics.NormalDist().inv_cdf(q)` is the place below which a share q of the bell curve lies.
+
+
+# %% tags=["nbval-check-output"]
+def surely_apart(hits, counts, level):
+    """Two lists of c numbers, a share → a list of pairs (i, j), i < j."""
+    raise NotImplementedError
+
+
+check("surely_apart", surely_apart)
+
+# %% [markdown]
+# <details>
+# <summary>Hint</summary>
+#
+# For one pair and a level of 0.05, z is 1.96: below it lie 97.5% of the bell curve, since half of the 5% is on either
+# side. What takes the place of the 5% when there are many pairs? `itertools.combinations` counts them.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# `z = NormalDist().inv_cdf(1 - level / 2 / number_of_pairs)`, once for all pairs. Then go through the pairs, compute p
+# and s as above, and compare `abs(one - other) > z * s`. Do not divide by s: two classes without a mistake have none.
+#
+# </details>
+# <details>
+# <summary>Solution</summary>
+#
+# ```python
+# from itertools import combinations
+# from statistics import NormalDist
+#
+# def surely_apart(hits, counts, level):
+#     pairs = list(combinations(range(len(hits)), 2))
+#     z = NormalDist().inv_cdf(1 - level / 2 / len(pairs))
+#     apart = []
+#     for i, j in pairs:
+#         one, other = hits[i] / counts[i], hits[j] / counts[j]
+#         share = (hits[i] + hits[j]) / (counts[i] + counts[j])
+#         variance = share * (1 - share) * (1 / counts[i] + 1 / counts[j])
+#         if abs(one - other) > z * variance**0.5:
+#             apart.append((i, j))
+#     return apart
+# ```
+#
+# There are finer remedies than Bonferroni's (Holm's, or simulation), which find a little more.
+#
+# </details>
+
+# %% [markdown]
+# > **Predict first.** Suppose all ten classes were equally hard. In how many of the 45 pairs would the difference still
+# > be beyond 1.96 s, on average?
+# >
+# > <!-- guess: {{by_luck:.1f}} pairs -->
+
+# %% tags=["nbval-check-output"]
+surely_apart = use("surely_apart", surely_apart)
+pairs = len(counts) * (len(counts) - 1) // 2
+one_by_one = 0.05 * pairs  # undoes the division: 5% for each pair
+luck, tries = torch.Generator().manual_seed(0), 200
+found = []
+for _ in range(tries):
+    tosses = torch.rand(len(labels), generator=luck) < accuracy
+    alike = [tosses[labels == k].sum().item() for k in range(len(counts))]
+    found.append(len(surely_apart(alike, counts, one_by_one)))
+by_luck = sum(found) / tries
+any_luck = sum(number > 0 for number in found) / tries
+
+# %% tags=["nbval-check-output", "reveal"]
+single = surely_apart(hits, counts, one_by_one)
+sure_pairs = surely_apart(hits, counts, 0.05)
+names = [(data.classes[i], data.classes[j]) for i, j in sure_pairs]
+by_luck, any_luck, len(single), names
+
+# %% [markdown]
+# > **Finding.** Among equally hard classes {{by_luck:.1f}} of the {{pairs}} pairs would look different, and at least
+# > one in {{any_luck:.0%}} of all exams. Taken one by one, {{len(single)}} pairs differ here; {{len(sure_pairs)}} are
+# > sure: {{" and ".join(" from ".join(pair) for pair in names)}}. Whether cats are harder than dogs, these
+# > {{len(labels):,}} images do not tell.
+
+# %% [markdown]
+# ## 3. Who is taken for whom
 #
 # An accuracy says how often, not what instead. For that you need a table: a row for each true class, a column for
-# each predicted one. It is called the **confusion matrix**, and it is easily confused.
-#
-# **Predict first.** If many cats are taken for dogs, will as many dogs be taken for cats? Need they be?
+# each predicted one. It is called the [confusion matrix](../book/glossary.md#term-confusion-matrix), and it is easily
+# confused.
 
 # %% [markdown]
 # ### Exercise: the confusion matrix
 #
-# *Difficulty 2 of 5, about 10 minutes.* Count. Rows are true classes, columns are predicted ones. A class that never
-# occurs gets its row and its column all the same.
+# > **Difficulty 2 of 5, about 10 minutes.** Count. `labels` and `preds` are true and predicted classes, both (N,)
+# > int64; return (num_classes, num_classes) int64. Rows are true classes, columns are predicted ones. A class that
+# > never occurs gets its row and its column all the same.
 
 
 # %% tags=["nbval-check-output"]
 def confusion_matrix(labels, preds, num_classes):
-    """True and predicted classes, both (N,) int64, → (num_classes, num_classes) int64: rows true, columns predicted."""
+    """(N,), (N,) int64 → (num_classes, num_classes) int64."""
     raise NotImplementedError
 
 
@@ -159,8 +275,14 @@ check("confusion_matrix", confusion_matrix)
 # <details>
 # <summary>Hint</summary>
 #
-# Begin with a table of zeros, go through labels and preds with `zip`, and add 1 at the place of each pair. Beware of
-# `counts[labels, preds] += 1` with whole tensors: a pair that occurs ten times is written ten times, and counted once.
+# Begin with a table of zeros, go through labels and preds with `zip`, and add 1 at the place of each pair.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# Beware of `table[labels, preds] += 1` with whole tensors: a pair that occurs ten times is written ten times, and
+# counted once. `torch.zeros(..., dtype=torch.int64)` makes whole numbers.
 #
 # </details>
 # <details>
@@ -180,71 +302,101 @@ check("confusion_matrix", confusion_matrix)
 
 # %% tags=["nbval-check-output"]
 confusion_matrix = use("confusion_matrix", confusion_matrix)
-counts = confusion_matrix(labels, preds, len(data.classes))
-wrong = counts - counts.diagonal().diag()
+table = confusion_matrix(labels, preds, len(data.classes))
+wrong = table - table.diagonal().diag()
 true, said = divmod(wrong.argmax().item(), len(data.classes))
-title = f"Most often {data.classes[true]} is taken for {data.classes[said]}: {wrong[true, said]} times, and "
-title += f"{wrong[said, true]} times the other way round" if wrong.any() else "never: there is no mistake"
-viz.show(viz.confusion_matrix(counts, data.classes, title, where))
+vehicles = ("airplane", "automobile", "ship", "truck")
+vehicle = torch.tensor([name in vehicles for name in data.classes])
+within = wrong[vehicle[:, None] == vehicle].sum().item()
+mistakes = wrong.sum().item()
 
 # %% [markdown]
-# Nothing makes the two ways agree: look for a pair in which they are far apart.
-#
-# Read it row by row: *what becomes of the cats?* Then column by column: *what is behind it when the network says
-# cat?* Most mistakes stay among the animals or among the vehicles. Nobody has told the network that there are such
-# things. It found out, since they look alike.
-#
-# The two ways of reading have names. **Recall**: of all cats, the share that was called cat. That is the row, and it
-# is the accuracy of section 1. **Precision**: of all that was called cat, the share that is a cat. That is the
-# column. **F1** is their harmonic mean, which is low when either is:
+# > **Predict first.** The network takes {{wrong[true, said]}} {{data.classes[true]}}s for {{data.classes[said]}}s, more
+# > than any other class for another. How many {{data.classes[said]}}s will it take for {{data.classes[true]}}s?
+# >
+# > <!-- guess: {{wrong[said, true]}} -->
+
+# %% tags=["hide-input", "reveal"]
+# @title Draw the confusion matrix
+here, back = data.classes[true], data.classes[said]
+title = (
+    f"{wrong[true, said]} {here}s become {back}s, "
+    f"and {wrong[said, true]} {back}s {here}s"
+)
+viz.show(viz.confusion_matrix(table, data.classes, title, where))
+
+# %% [markdown]
+# Read the table row by row: *what becomes of the cats?* Then column by column: *what is behind it when the network says
+# cat?*
+
+# %% [markdown]
+# > **Finding.** {{wrong[true, said]}} {{data.classes[true]}}s are taken for {{data.classes[said]}}s, and
+# > {{wrong[said, true]}} the other way round. Of {{mistakes}} mistakes {{within}} stay among the animals or among the
+# > vehicles.
+
+# %% [markdown]
+# The two ways of reading have names. [Recall](../book/glossary.md#term-precision-and-recall): of all cats, the share
+# that was called cat. That is the row, and it is the accuracy of section 1.
+# [Precision](../book/glossary.md#term-precision-and-recall): of all that was called cat, the share that is a cat. That
+# is the column. [F1](../book/glossary.md#term-F1) is their harmonic mean, which is low when either is:
 #
 # $$
 # F_1 = \frac{2 \cdot \text{precision} \cdot \text{recall}}{\text{precision} + \text{recall}}
 # $$
 
-# %% tags=["nbval-check-output"]
-hits = counts.diagonal()
-precision, recall = hits / counts.sum(0), hits / counts.sum(1)
+# %%
+correct = table.diagonal()
+precision, recall = correct / table.sum(0), correct / table.sum(1)
 f1 = 2 * precision * recall / (precision + recall)
+
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Print precision, recall and F1 of each class
 print(f"{'':<11} precision   recall      F1")
 for k, name in enumerate(data.classes):
     print(f"{name:<11} {precision[k]:9.1%} {recall[k]:8.1%} {f1[k]:7.1%}")
-print(f"mean of F1 {f1.mean():.1%}, accuracy {right.float().mean():.1%}")
+print(f"mean of F1 {f1.mean():.1%}, accuracy {accuracy:.1%}")
+easily = data.classes[(recall - precision).argmax()]
+shyly = data.classes[(precision - recall).argmax()]
 
 # %% [markdown]
-# A class with more recall than precision is one that the network says too readily; the other way round, it is shy of
-# it. The mean of F1 and the accuracy nearly agree, because all classes are equally frequent. If one picture in a
-# hundred were a ship, *never a ship* would be 99% right, and its F1 for ships would be 0. That is what F1 is for.
+# > **Finding.** The network says *{{easily}}* too readily: more recall than precision
+# > ({{recall[data.classes.index(easily)]:.1%}} and {{precision[data.classes.index(easily)]:.1%}}). It is shy of
+# > *{{shyly}}*. The mean of F1 ({{f1.mean():.1%}}) and the accuracy ({{accuracy:.1%}}) nearly agree, because all
+# > classes are equally frequent. Otherwise F1 would notice a class
+# > that is never said, and accuracy would not.
 
 # %% [markdown]
-# ## 3. The mistakes themselves
+# ## 4. The mistakes themselves
 #
-# Before you count any further, look. For each mistake you want to see what the network said, how sure it was, and
-# what it thought of second.
+# Before you count any further, look.
 
 # %% [markdown]
 # ### Exercise: find the bug
 #
-# *Difficulty 2 of 5, about 10 minutes.* Many a demo names the three most likely classes. This function was shipped in
-# one. Its author had tried it on a picture of the first class, and was content. Run it on that, and on another. Then
-# write `top_classes`, with the names that belong to the numbers.
+# > **Difficulty 2 of 5, about 10 minutes.** Many a demo names the three most likely classes. The function `shipped` was
+# > part of one. Its author had tried it on an image of the first class, and was content. Run it on that, and on
+# > another. Then write `top_classes`, with the names that belong to the numbers. It gets (c,) probabilities of one
+# > image, the c names, and n; return a list of n pairs (name, probability), the most likely first.
 
 
 # %% tags=["nbval-check-output"]
 def shipped(probabilities, classes, n):
     values = probabilities.sort(descending=True).values
-    return [(classes[k], values[k].item()) for k in range(n)]
+    return [(classes[k], round(values[k].item(), 2)) for k in range(n)]
 
 
-for k in (0, 8):
-    index = torch.nonzero(right & (labels == k))[0].item()  # a picture that the network gets right
-    answers = ", ".join(f"{name} {share:.0%}" for name, share in shipped(probabilities[index], data.classes, 3))
-    print(f"shown: {data.classes[k]:<9} answer: {answers}")
+first, another = (  # two images that the network gets right
+    torch.nonzero(right & (labels == k))[0].item() for k in (0, 8)
+)
+{
+    data.classes[labels[k]]: shipped(probabilities[k], data.classes, 3)
+    for k in (first, another)
+}
 
 
 # %% tags=["nbval-check-output"]
 def top_classes(probabilities, classes, n):
-    """(c,) probabilities of one picture → a list of n pairs (name, probability), the most likely first."""
+    """(c,) probabilities → a list of n pairs (name, probability)."""
     raise NotImplementedError
 
 
@@ -259,82 +411,109 @@ check("top_classes", top_classes)
 #
 # </details>
 # <details>
+# <summary>Second hint</summary>
+#
+# `values, indices = probabilities.topk(n)` keeps both. The name of each is `classes[index]`; `.tolist()` makes Python
+# numbers of a tensor.
+#
+# </details>
+# <details>
 # <summary>Solution</summary>
 #
-# The probabilities are sorted, and the names are not: whatever the picture shows, the answer is the first n names of
-# the list. For a picture of the first class the first line is right, and who looks further down in a demo?
+# The probabilities are sorted, and the names are not: whatever the image shows, the answer is the first n names of
+# the list. For an image of the first class the first line is right, and who looks further down in a demo?
 #
 # ```python
 # def top_classes(probabilities, classes, n):
 #     values, indices = probabilities.topk(n)
-#     return [(classes[k], value) for k, value in zip(indices.tolist(), values.tolist())]
+#     pairs = zip(indices.tolist(), values.tolist())
+#     return [(classes[k], value) for k, value in pairs]
 # ```
 #
 # </details>
 
 # %% [markdown]
-# **Predict first.** When the network is wrong, how often is its *second* choice the right one?
+# > **Predict first.** When the network is wrong, in how many per cent of the cases is its *second* choice the right
+# > one?
+# >
+# > <!-- guess: {{100 * rescued / mistakes:.0f}} % -->
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "reveal"]
 top_classes = use("top_classes", top_classes)
-names = [[name for name, _ in top_classes(row, data.classes, 3)] for row in probabilities]
-for n in (1, 2, 3):
-    found = sum(data.classes[label] in row[:n] for label, row in zip(labels, names, strict=True))
-    print(f"the right class is among the first {n}: {found / len(labels):.1%}")
-rescued = sum(data.classes[labels[k]] == names[k][1] for k in torch.nonzero(~right)[:, 0].tolist())
-print(f"of {(~right).sum()} mistakes the second choice mends {rescued}")
+guesses = [
+    [name for name, _ in top_classes(row, data.classes, 3)]
+    for row in probabilities
+]
+truth = [data.classes[label] for label in labels]
+answers = list(zip(guesses, truth, strict=True))
+among = {
+    n: sum(name in row[:n] for row, name in answers) for n in (1, 2, 3)
+}
+rescued = among[2] - among[1]
+among, rescued, mistakes
 
 # %% [markdown]
-# Most mistakes are near misses. Now to those that are not: wrong, and sure of it.
+# > **Finding.** Most mistakes are near misses: of {{mistakes}}, the second choice would fix {{rescued}}. The right
+# > class is among the first two for {{among[2] / len(labels):.1%}} of the images, and among the first three for
+# > {{among[3] / len(labels):.1%}}.
 
-# %% tags=["goal"]
-surest = torch.where(right, -confidence, confidence).argsort(descending=True)[:8]  # then, if need be, the least sure
+# %% [markdown]
+# Now to those that are not: wrong, and sure of it.
+
+# %% tags=["goal", "hide-input"]
+# @title Draw the mistakes of which it is surest
+doubt = torch.where(right, -confidence, confidence)
+surest = doubt.argsort(descending=True)[:8]
 captions = []
 for k in surest.tolist():
-    (name, share), of_truth = top_classes(probabilities[k], data.classes, 1)[0], probabilities[k, labels[k]]
-    captions.append(f"{name} {share:.0%}\nis: {data.classes[labels[k]]} {of_truth:.0%}")
-mistakes = (~right).sum().item()
-title = f"{mistakes} mistakes in all, the surest at {confidence[surest[0]]:.0%}"
-title = title if mistakes else "No mistakes at all; of these it was least sure"
+    (name, share), of_truth = (
+        top_classes(probabilities[k], data.classes, 1)[0],
+        probabilities[k, labels[k]],
+    )
+    captions.append(f"{name} {share:.0%}\nis: {truth[k]} {of_truth:.0%}")
+title = f"{mistakes} mistakes, the surest at {confidence[surest[0]]:.0%}"
+if not mistakes:
+    title = "No mistake at all; of these it was least sure"
 viz.show(viz.image_grid(images[surest], captions, title, where, columns=4))
 
 # %% [markdown]
-# The first line: what the network says, and how likely it thinks that. The second: what the label says, and how likely
-# the network thinks *that*.
+# The first line says what the network says, the second what the label says, each with the network's probability. Which
+# are *unusual*, which *unclear* at 32 pixels, and where do you side with the network?
 #
-# Put each in a box. *Unusual*: the thing is there, and looks like few others of its
-# kind. *Unclear*: at 32 pixels you would not have known either. *Disputable*: you side with the network. The last box
-# is not empty in general: Northcutt and others (2021) had people look again, and found some fifty wrong labels in
-# CIFAR-10's test set. A network that scored 100% would be wrong about those, and get the marks for it.
+# [Northcutt et al. (2021)](../book/references.md#northcutt-2021) had people look again, and estimate that 0.54% of
+# CIFAR-10's test labels are wrong. A network that scored 100% would be wrong about those, and get the marks for it.
+# And [Barz and Denzler (2019)](../book/references.md#barz-2019) found a near-duplicate in the training
+# set for 3.3% of the test images, which a network need only remember.
 
 # %% [markdown]
-# ## 4. Does it know?
+# ## 5. Does it know?
 #
-# The probability that the network gives to the class it says is its **confidence**. An honest network would be right
-# in 80% of the cases in which it says 80%. Such a network is called **calibrated**.
-#
-# **Predict first.** You know how often the network is right. How sure is it on average: more than that, less, or just
-# so? Much is written about overconfident networks.
-
-# %% tags=["nbval-check-output"]
-print(f"right:                  {right.float().mean():.1%}")
-print(f"sure, on average:       {confidence.mean():.1%}")
-print(f"sure, when it is right: {confidence[right].mean():.1%}")
-print(f"at most:                {confidence.max():.1%}")
-if mistakes:
-    print(f"sure, when it is wrong: {confidence[~right].mean():.1%}")
+# The probability that the network gives to the class it says is its
+# [confidence](../book/glossary.md#term-confidence). An honest network would be right in 80% of the cases in which it
+# says 80%. Such a network is called [calibrated](../book/glossary.md#term-calibration).
 
 # %% [markdown]
-# It is *less* sure than it should be. Guo and others (2017) found modern networks too sure. Why not this one?
+# > **Predict first.** You know how often the network is right: {{accuracy:.1%}}. How sure is it on average, in per
+# > cent?
+# >
+# > <!-- guess: {{100 * confidence.mean():.1f}} % -->
+
+# %% tags=["nbval-check-output", "reveal"]
+confidence.mean(), confidence[right].mean(), confidence[~right].mean()
+
+# %% [markdown]
+# The recipe trains with [label smoothing](../book/glossary.md#term-label-smoothing) of 0.2: it does not aim at 100% for
+# the right class, but at 80% and a tenth of the remaining 20%, so 82%.
 #
-# Because it was told to be. The recipe trains with **label smoothing** of 0.2: it does not aim at 100% for the right
-# class, but at 80% and a tenth of the remaining 20%, so 82%, and at 2% for each of the others. A network that reaches
-# its goal on every picture says 82% and is always right. (On new pictures it overshoots the goal as well as missing
-# it.) This is a large dose, taken for the accuracy. (The weights for Shapes were trained without it.)
-#
-# To put a number to it, sort the pictures into bins by confidence. In each bin compare the mean confidence with the
-# share that is right. The **expected calibration error** is the average gap, each bin counting as much as it has
-# pictures:
+# > **Finding.** It is *less* sure than it should be: {{confidence.mean():.1%}} sure on average, and right in
+# > {{accuracy:.1%}} of the cases. [Guo et al. (2017)](../book/references.md#guo-2017) found modern networks too sure;
+# > label smoothing turns this round. When it is wrong it is {{confidence[~right].mean():.0%}} sure, when it is right
+# > {{confidence[right].mean():.0%}}.
+
+# %% [markdown]
+# To put a number to it, sort the images into bins by confidence. In each bin compare the mean confidence with the
+# share that is right. The [expected calibration error](../book/glossary.md#term-ECE) is the average gap, each bin
+# counting as much as it has images:
 #
 # $$
 # \text{ECE} = \sum_b \frac{n_b}{n} \, \big|\text{accuracy}_b - \text{confidence}_b\big|
@@ -343,13 +522,14 @@ if mistakes:
 # %% [markdown]
 # ### Exercise: the calibration error
 #
-# *Difficulty 3 of 5, about 20 minutes.* The bins are equally wide, from 0 to 1. Mind the picture with a confidence of
-# exactly 1, and the bin with nothing in it.
+# > **Difficulty 3 of 5, about 20 minutes.** The bins are equally wide, from 0 to 1. Mind the image with a confidence of
+# > exactly 1, and the bin with nothing in it. `confidence` is (N,) float in (0, 1], `right` is (N,) bool; return a
+# > number, a share of 1.
 
 
 # %% tags=["nbval-check-output"]
 def calibration_error(confidence, right, bins=10):
-    """(N,) float confidences in (0, 1] and (N,) bool → the expected calibration error, a share of 1."""
+    """(N,) float, (N,) bool → the expected calibration error."""
     raise NotImplementedError
 
 
@@ -359,8 +539,15 @@ check("calibration_error", calibration_error)
 # <details>
 # <summary>Hint</summary>
 #
-# `(confidence * bins).long()` is the number of each picture's bin, but for a confidence of 1, which belongs to the last
-# bin. Go through the bins with a mask, and pass over the empty ones. The absolute value belongs to each bin.
+# `(confidence * bins).long()` is the number of each image's bin, but for a confidence of 1, which belongs to the last
+# bin.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# Go through the bins with a mask, `inside = place == b`, and pass over the empty ones. The absolute value belongs to
+# each bin, and each gap is weighted by the share of the images that are in the bin.
 #
 # </details>
 # <details>
@@ -381,61 +568,71 @@ check("calibration_error", calibration_error)
 # </details>
 
 # %% [markdown]
-# **Predict first.** Imagine a perfectly honest network: a picture that it calls with 80% comes out right by the toss
-# of an 80% coin. What is its ECE on 2,000 pictures? Zero?
+# > **Predict first.** Imagine a perfectly honest network: an image that it calls with 80% comes out right by the toss
+# > of an 80% coin. What is its ECE on {{len(labels):,}} images, in per cent?
+# >
+# > <!-- guess: {{100 * honest:.1f}} % -->
 
-# %% tags=["nbval-check-output"]
-calibration_error = use("calibration_error", calibration_error)
 
-
+# %%
 def honest_error(confidence, tries=200):
-    """The ECE that a network would show on average if each of these confidences were honest."""
+    """The mean ECE if each of these confidences were honest."""
     coins = torch.Generator().manual_seed(0)
-    tosses = torch.rand(tries, len(confidence), generator=coins) < confidence
-    return sum(calibration_error(confidence, toss) for toss in tosses) / tries
+    total = 0
+    for _ in range(tries):
+        toss = torch.rand(len(confidence), generator=coins) < confidence
+        total += calibration_error(confidence, toss)
+    return total / tries
 
 
-print(f"this network:                       {calibration_error(confidence, right):.1%}")
-print(f"an honest one with its confidences: {honest_error(confidence):.1%} on average")
+# %% tags=["nbval-check-output", "reveal"]
+calibration_error = use("calibration_error", calibration_error)
+honest = honest_error(confidence)
+round(calibration_error(confidence, right), 3), round(honest, 3)
 
 
 # %%
 def reliability(confidence, right, bins=10):
-    """Mean confidence, accuracy and number of pictures of each bin that is not empty."""
+    """Mean confidence, accuracy and count of each bin in use."""
     place = (confidence * bins).long().clamp(max=bins - 1)
     inside = [place == b for b in range(bins) if (place == b).any()]
-    sure, hits = ([values[i].float().mean().item() for i in inside] for values in (confidence, right))
-    return sure, hits, [i.sum().item() for i in inside]
+    sure = [confidence[i].mean().item() for i in inside]
+    share = [right[i].float().mean().item() for i in inside]
+    return sure, share, [i.sum().item() for i in inside]
 
 
-sure, (low, high) = confidence.mean().item(), wilson(right.sum().item(), len(right))
-title = "Not sure enough" if sure < low else "Too sure" if sure > high else "Honest, on average"
-title += f": {sure:.0%} sure, {right.float().mean():.0%} right"
+# %% tags=["hide-input"]
+# @title Draw the reliability diagram
+sure = confidence.mean().item()
+verdict = "Not sure enough" if sure < accuracy else "Too sure"
+title = f"{verdict}: {sure:.0%} sure, {accuracy:.0%} right"
 viz.show(viz.reliability(*reliability(confidence, right), title, where))
 
 # %% [markdown]
-# A finite sample always shows a gap, even when there is none. So an ECE is to be read beside what honesty would show:
-# near that floor you cannot tell a calibrated network from a slightly wrong one.
+# In a [reliability diagram](../book/glossary.md#term-reliability-diagram) larger points stand for more images. Above
+# the dashed line the network is right more often than it says.
 #
-# The figure, a **reliability diagram**, shows the same in detail. The larger a point, the more pictures. Above the
-# dashed line the network is right more often than it says. A small point off the line may be luck.
+# > **Finding.** The network's ECE is {{calibration_error(confidence, right):.1%}}; an honest one with its confidences
+# > would show {{honest:.1%}}, not 0: a finite sample always shows a gap. Near that floor you cannot tell a calibrated
+# > network from a slightly wrong one.
 
 # %% [markdown]
-# ## 5. One number mends it
+# ## 6. One number fixes it
 #
-# **Temperature scaling** divides all logits by one number T before softmax. A T above 1 makes the network less sure, a
-# T below 1 surer. The order of the classes stays, so that no prediction changes, and no accuracy.
+# [Temperature scaling](../book/glossary.md#term-temperature-scaling) divides all logits by one number T before softmax.
+# A T above 1 makes the network less sure, a T below 1 surer. The order of the classes stays, so that no prediction
+# changes, and no accuracy.
 
 # %% [markdown]
 # ### Exercise: fit the temperature
 #
-# *Difficulty 3 of 5, about 15 minutes.* Find the T with the smallest cross-entropy. You need no gradient: it is one
-# number, so try many, from 0.1 to 10.
+# > **Difficulty 3 of 5, about 15 minutes.** Find the T with the smallest cross-entropy, anywhere from 0.1 to 10. You
+# > need no gradient: it is one number, so try many. `logits` is (N, c), `labels` is (N,); return a float above 0.
 
 
 # %% tags=["nbval-check-output"]
 def fit_temperature(logits, labels):
-    """(N, c) logits and (N,) labels → the T > 0, a float, for which the cross-entropy of logits / T is smallest."""
+    """(N, c) float, (N,) int64 → T, a float above 0."""
     raise NotImplementedError
 
 
@@ -446,7 +643,14 @@ check("fit_temperature", fit_temperature)
 # <summary>Hint</summary>
 #
 # Temperatures differ by factors: 0.1 is to 1 as 1 is to 10. `torch.logspace(-1, 1, 5)` goes from 0.1 to 10 in five
-# steps of the same factor. You need more steps. `F.cross_entropy` takes logits.
+# steps of the same factor. You need more steps.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# `F.cross_entropy(logits / t, labels)` for each t, put together with `torch.stack`; `argmin()` says which is the
+# smallest.
 #
 # </details>
 # <details>
@@ -455,184 +659,282 @@ check("fit_temperature", fit_temperature)
 # ```python
 # def fit_temperature(logits, labels):
 #     tries = torch.logspace(-1.5, 1.5, 601)
-#     losses = torch.stack([F.cross_entropy(logits / t, labels) for t in tries])
-#     return tries[losses.argmin()].item()
+#     losses = [F.cross_entropy(logits / t, labels) for t in tries]
+#     best = torch.stack(losses).argmin()
+#     return tries[best].item()
 # ```
 #
 # </details>
 
 # %% [markdown]
-# And now the question that matters: fit it *on what*?
-#
-# Not on the pictures on which you then show how well it works. Lesson 01 has a set for such choices, the validation
-# set. But look at the card: these weights were trained on all of the training pictures. The validation pictures are
-# among them. For these weights, they are not fresh.
-#
-# **Predict first.** Fit T once on pictures that the network was trained on, and once on pictures that it has never
-# seen. Which T will be smaller?
+# Fit it *on what*? Not on the images on which you then show how well it works. The validation set is there for such
+# choices. But these weights were trained on all {{card["train_images"]:,}} training images, and the validation images
+# are among them.
+
+# %% [markdown]
+# > **Predict first.** Fit T once on images that the network was trained on, and once on images that it has never seen.
+# > Which T will be smaller? On test images it is {{one:.2f}}. What is it on images that it was trained on?
+# >
+# > <!-- guess: {{learned_T:.2f}} -->
 
 # %% tags=["nbval-check-output"]
 fit_temperature = use("fit_temperature", fit_temperature)
-learned = data.splits["train"].images[:1000], data.splits["train"].labels[:1000]
-learned_logits = logits_of(network, learned[0])
 half = torch.arange(len(labels)) % 2 == 0
-fits = {
-    "pictures it was trained on": (learned_logits, learned[1]),
-    "test pictures, one half": (logits[half], labels[half]),
-    "test pictures, other half": (logits[~half], labels[~half]),
-}
-T = {name: fit_temperature(*pair) for name, pair in fits.items()}
-for name, (z, y) in fits.items():
-    print(f"{name:<27} {len(y):>5,} pictures, {(z.argmax(1) == y).float().mean():.1%} right: T = {T[name]:.2f}")
+one = fit_temperature(logits[half], labels[half])
+other = fit_temperature(logits[~half], labels[~half])
+
+# %% tags=["nbval-check-output", "reveal"]
+train = data.splits["train"]
+learned_logits, learned = (
+    logits_of(network, train.images[:1000]),
+    train.labels[:1000],
+)
+learned_T = fit_temperature(learned_logits, learned)
+learned_right = (learned_logits.argmax(1) == learned).float().mean()
+learned_right, *(round(t, 2) for t in (learned_T, one, other))
 
 # %% [markdown]
-# On pictures that it has learned the network is nearly always right, so a fit there makes it surer than it may be.
-# That is the bias, and you see its size.
+# On learned images it is nearly always right ({{learned_right:.1%}}), so a fit there makes it surer than it may be. The
+# way out is [cross-fitting](../book/glossary.md#term-cross-fitting): cut the test images in two, and give each half the
+# temperature that was fitted on the *other*.
 #
-# The way out is **cross-fitting**. Cut the test pictures in two. Each half gets the temperature that was fitted on
-# the *other*. So no picture is judged by a number that it has helped to find.
-
-# %% tags=["nbval-check-output"]
-_, one, other = T.values()
-temperature = torch.where(half, other, one)[:, None]  # each picture's, from the half in which it is not
-crossed = (logits / temperature).softmax(1).amax(1)
-too_sure = (logits / T["pictures it was trained on"]).softmax(1).amax(1)
-print(f"{'temperature':<34} sure    right    ECE   if honest")
-for name, sure in {
-    "none": confidence,
-    "from pictures it was trained on": too_sure,
-    "cross-fitted": crossed,
-}.items():
-    error, least = calibration_error(sure, right), honest_error(sure)
-    print(f"{name:<32} {sure.mean():6.1%}  {right.float().mean():6.1%}  {error:5.1%}  {least:10.1%}")
+# > **Finding.** The temperature from learned images is {{learned_T:.2f}}; the two halves of the test images agree on
+# > {{one:.2f}} and {{other:.2f}}.
 
 # %%
-before, after = calibration_error(confidence, right), calibration_error(crossed, right)
-title = f"A fitted temperature takes the ECE from {before:.1%} to {after:.1%}"
-viz.show(viz.reliability(*reliability(crossed, right), title, f"{where}, cross-fitted"))
+temperature = torch.where(half, other, one)[:, None]
+crossed = (logits / temperature).softmax(1).amax(1)
+too_sure = (logits / learned_T).softmax(1).amax(1)
+
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Print what each temperature does
+print(f"{'temperature':<26} sure   right   ECE  if honest")
+for name, sure in {
+    "none": confidence,
+    "from learned images": too_sure,
+    "cross-fitted": crossed,
+}.items():
+    numbers = f"{sure.mean():6.1%}  {accuracy:6.1%} "
+    errors = f"{calibration_error(sure, right):5.1%}"
+    print(f"{name:<23} {numbers} {errors} {honest_error(sure):9.1%}")
+
+# %% tags=["hide-input"]
+# @title Draw the reliability diagram after the fit
+before = calibration_error(confidence, right)
+after = calibration_error(crossed, right)
+title = f"Fitted, the ECE is {after:.1%}, not {before:.1%}"
+which = f"{where}, cross-fitted"
+viz.show(viz.reliability(*reliability(crossed, right), title, which))
 
 # %% [markdown]
-# Nearly all of the gap is gone. One number moves all bins together; single ones it cannot mend.
-#
-# But was the test set not to be opened once, with nothing left to choose?
-#
-# It is allowed, because nothing is chosen *between networks*. The network, its predictions and its accuracy stay as
-# they were. What is reported is how well *fitting a temperature* works, and that each half tells honestly about the
-# other.
-#
-# It costs something, too. There are two temperatures now, and you can ship only one: say, one fitted on
-# all 2,000, whose own ECE you then have not measured. And for the calibration
-# of *this* network these 2,000 are no test pictures any more. Who can, does better: train on 45,000, fit T on the 5,000
-# that were held out, and leave the test set alone.
+# > **Finding.** One number takes the ECE from {{before:.1%}} to {{after:.1%}}; an honest network would show
+# > {{honest_error(crossed):.1%}}. The temperature from learned images leaves
+# > {{calibration_error(too_sure, right):.1%}}: the network is then too sure.
 
 # %% [markdown]
-# ## 6. Saying nothing
+# But was the test set not to be opened once? Here nothing is chosen *between networks*: predictions and accuracy stay
+# as they were, and each half judges only the other's temperature. It has a price. For the calibration of *this* network
+# these {{len(labels):,}} are no test images any more. Whoever can does better: train on 45,000, fit T on the 5,000 that
+# were held out.
+
+# %% [markdown]
+# ## 7. Saying nothing
 #
 # A network that knows when it may be wrong can be used with a simple rule: below some confidence it says *I do not
-# know*, and a human looks. This is **selective prediction**. The share that it answers is its **coverage**, the share
-# of wrong answers among these its **risk**.
-#
-# **Predict first.** To halve the share of wrong answers, how many pictures must it refuse? And does the temperature
-# change that?
+# know*, and a human looks. This is [selective prediction](../book/glossary.md#term-selective-prediction)
+# ([Geifman and El-Yaniv, 2017](../book/references.md#geifman-2017)). The share that it answers is its
+# [coverage](../book/glossary.md#term-coverage-and-risk), the share of wrong answers among these its **risk**.
 
 
-# %% tags=["nbval-check-output"]
+# %%
 def risk_coverage(confidence, right):
-    """Answer the surest picture, the two surest, and so on: the coverage and the risk of each step."""
+    """Answer the surest image, the two surest, and so on."""
     order = confidence.argsort(descending=True, stable=True)
     answered = torch.arange(1, len(order) + 1)
-    return answered / len(order), (~right[order]).cumsum(0) / answered
+    coverage = answered / len(order)
+    return coverage, (~right[order]).cumsum(0) / answered
 
 
+# %% [markdown]
+# > **Predict first.** To halve the share of wrong answers, how many per cent of the images must it refuse?
+# >
+# > <!-- guess: {{100 * refused:.0f}} % -->
+
+# %% tags=["nbval-check-output", "reveal"]
 coverage, risk = risk_coverage(confidence, right)
-halved = coverage[risk <= risk[-1] / 2].max().item()
+refused = 1 - coverage[risk <= risk[-1] / 2].max().item()
+crossed_risk = risk_coverage(crossed, right)[1]
+round(refused, 3), risk.mean(), crossed_risk.mean()
+
+# %% tags=["hide-input"]
+# @title Draw risk over coverage
 curves = {
     "refuses at random": (coverage, risk[-1].expand(len(risk))),
     "refuses the least sure": (coverage, risk),
     "knows every mistake": risk_coverage(right.float(), right),
 }
-title = f"Refuse {1 - halved:.0%} of the pictures, and the share of wrong answers is halved"
-viz.show(viz.lines(curves, title if mistakes else "There is nothing to refuse", where, "coverage", "risk"))
-print(f"area under the curve: {risk.mean():.2%}, cross-fitted {risk_coverage(crossed, right)[1].mean():.2%}")
+title = f"Refuse {refused:.0%}: half of the mistakes go"
+viz.show(viz.lines(curves, title, where, "coverage", "risk"))
 
 # %% [markdown]
-# The network knows a good deal about its mistakes: the curve lies far nearer to perfect knowledge than to chance. And
-# the temperature hardly matters, since it makes sure pictures and unsure ones surer alike and leaves their order
-# nearly as it was. Calibration is about what a number *means*; selection is about the *order*. A network can have one
-# without the other.
-#
-# The figure shows all thresholds, and picks none. To ship one, choose it on held-out training pictures, as with T.
-# And all this holds for more pictures of the same kind. For a teapot, confidence promises nothing.
+# > **Finding.** If it refuses the {{refused:.0%}} of which it is least sure, the share of wrong answers is halved. The
+# > temperature hardly matters: the area under the curve is {{risk.mean():.2%}} before and {{crossed_risk.mean():.2%}}
+# > after. Calibration is about what a number *means*; selection is about the *order*. A network can have one without
+# > the other.
 
 # %% [markdown]
-# ## 7. A look inside
+# To ship a threshold, choose it on held-out training images, as with T. And all this holds for more images of the same
+# kind.
+
+# %% [markdown]
+# ## 8. A look inside
 #
-# Last, the layers. The first convolution has 64 kernels of 3 × 3 pixels, small enough to be looked at as pictures.
-#
-# **Predict first.** In textbooks such kernels are edges and blobs of colour. What will these look like? (The recipe
-# *whitens* the first layer: it starts from random mixtures of filters whose outputs are uncorrelated, and nearer
-# in strength.)
+# The first convolution has 64 [kernels](../book/glossary.md#term-kernel) of 3 × 3 pixels. In textbooks they are edges
+# and blobs of colour. This recipe [*whitens*](../book/glossary.md#term-whitening) the layer: it starts from random
+# mixtures of filters whose outputs are uncorrelated.
 
-# %% tags=["nbval-check-output"]
-from s12lib import normalize
-
-kernels = network.prep[0].weight.detach().cpu()
-patches = F.unfold(normalize(images[:200]), 3).transpose(1, 2).reshape(-1, 3, 9)
+# %% [markdown]
+# > **Predict first.** In a patch of 3 × 3 pixels of an image, how much of all there is to see is its mean colour, in
+# > per cent? And how much of what a kernel looks at?
+# >
+# > <!-- guess: {{100 * smooth_share(patches):.0f}} % -->
 
 
+# %%
 def smooth_share(x):
-    """Of (n, 3, 9) patches or kernels: which share of the squares is in the mean of the nine places?"""
+    """(n, 3, 9) patches or kernels: which share of the squares is in
+    the mean of the nine places?"""
     return (9 * x.mean(-1).square().sum() / x.square().sum()).item()
 
 
-print(f"of what is in a patch of a picture, {smooth_share(patches):.0%} is its mean colour")
-print(f"of what a kernel looks at, {smooth_share(kernels.flatten(2)):.1%}; drawn at random it would be {1 / 9:.1%}")
+# %% tags=["nbval-check-output", "reveal"]
+from s12lib import normalize
 
-# %%
-rows, x = {}, normalize(images[surest[:1]]).to(course.device)
+kernels = network.prep[0].weight.detach().cpu()
+patches = F.unfold(normalize(images[:200]), 3)
+patches = patches.transpose(1, 2).reshape(-1, 3, 9)
+round(smooth_share(patches), 3), round(smooth_share(kernels.flatten(2)), 3)
+
+# %% tags=["hide-input"]
+# @title Follow one image through the layers
+maps, x = {}, normalize(images[surest[:1]]).to(course.device)
 with torch.no_grad():
     for name, stage in list(network.named_children())[:4]:
         x = stage(x)
-        strongest = x[0].flatten(1).std(1).argsort(descending=True)[:5].cpu()
-        rows[f"{name}\n{x.shape[-1]} × {x.shape[-1]}"] = x[0].cpu()[strongest]
+        side = x.shape[-1]
+        strongest = x[0].flatten(1).std(1).topk(4).indices.cpu()
+        maps[f"{name}\n{side} × {side}"] = x[0].cpu()[strongest]
         if name == "prep":
             drawn = kernels[strongest].permute(0, 2, 3, 1)
-            low, high = drawn.amin((1, 2, 3), keepdim=True), drawn.amax((1, 2, 3), keepdim=True)
-            rows = {"the picture": images[surest[:1]], "prep's kernels": (drawn - low) / (high - low)} | rows
-first, last = (len(rows[key][0]) for key in list(rows)[-4::3])
-title = f"{first} × {first} edges become {last} × {last} answers"
-viz.show(viz.image_rows(rows, title, f"{data.name}, one test picture; each map from its least to its most", scale=3))
+
+# %% tags=["hide-input"]
+# @title Draw the image, kernels and maps
+low = drawn.amin((1, 2, 3), keepdim=True)
+high = drawn.amax((1, 2, 3), keepdim=True)
+stretched = (drawn - low) / (high - low)
+rows = {"the image": images[surest[:1]], "kernels": stretched} | maps
+title = f"32 × 32 edges become {side} × {side} answers"
+which = f"{data.name}, one test image; each map from its least to its most"
+viz.show(viz.image_rows(rows, title, which, scale=3))
 
 # %% [markdown]
-# The kernels look like noise, and are not. In a picture neighbouring pixels are nearly equal, so nearly all of a patch
-# is its mean colour, and the little that is left, edges and textures, is what tells a cat from a dog. Whitening makes
-# the small differences as loud as the large sameness. So the kernels hardly look at the mean, and look hard at
-# differences.
+# The kernels look like noise, and are not. Neighbouring pixels are nearly equal, so nearly all of a patch is its mean
+# colour, and the little that is left tells a cat from a dog. Follow the maps down: `prep` draws the image's edges;
+# after `layer3` there are 16 places, and a channel is on at a few of them. [Lesson 05](05_gradcam.ipynb) makes its
+# heatmaps from these.
 #
-# Then follow the maps down. After `prep` you still recognise the picture, as a drawing of its edges. After `layer1` it
-# is coarser. After `layer3` there are 16 places, and a channel is on at a few of them: *something is there*. This last
-# map is the one that lesson 05 makes its heatmaps from.
+# > **Finding.** Of what is in a patch {{smooth_share(patches):.0%}} is its mean colour; of what a kernel looks at, only
+# > {{smooth_share(kernels.flatten(2)):.1%}}, where one drawn at random would have {{1 / 9:.1%}}. The kernels hardly
+# > look at the mean, and look hard at differences.
 
 # %% [markdown]
 # ## Mistakes that people really make here
 #
 # Each of these was found in published code for this very exercise.
 #
-# - **"Top n" that shows the first n classes.** You have mended it.
-# - **The test set used as validation set.** A temperature or a threshold is a choice, too. Cross-fit, or hold out.
-# - **The model left in training mode.** Then each answer depends on its neighbours in the batch, and every number of
-#   this lesson depends on the batch size. `logits_of` switches, and switches back.
+# - **"Top n" that shows the first n classes.** You have fixed it.
+# - **The test set used as validation set.** A temperature or a threshold is a choice, too.
+# - **The model left in training mode.** Then each answer depends on its neighbours in the batch.
 # - **An axis swapped.** It happened in a test of masks; in a confusion matrix it turns precision into recall, and with
 #   equally frequent classes nothing looks wrong.
 
 # %% [markdown]
-# ## Recap
+# ## Take-away
 #
-# In this lesson you have
+# - **Measure** each class with its interval, and correct for the number of pairs: of {{len(single)}} differences that
+#   looked real, {{len(sure_pairs)}} are sure.
+# - **Read** rows and columns of the confusion matrix, and then the mistakes themselves: {{rescued}} of {{mistakes}} are
+#   near misses.
+# - **Calibrate** on images that were neither trained on nor judge the result: one number, and the ECE falls from
+#   {{before:.1%}} to {{after:.1%}}.
+# - **Decide** by the order of the confidences: refusing {{refused:.0%}} halves the share of wrong answers.
+# - **Distrust** the labels, too: half a per cent of them are wrong.
+
+# %% [markdown]
+# ## Quiz
 #
-# - **measured** the accuracy of each class, with the interval that 200 pictures allow;
-# - **read** rows and columns of the confusion matrix, and looked the surest mistakes in the eye;
-# - **calibrated** a network that had been taught to be modest, on pictures that did not judge it;
-# - **decided** how many pictures to refuse, and seen which kind of knowledge that takes.
+# **1. In a table of 20 networks, the best beats the worst by two standard deviations of a difference. What does it
+# mean?**
 #
-# **Next:** [05 · Grad-CAM](05_gradcam.ipynb). You know which pictures it gets wrong. Where in them was the evidence?
+# - (a) The best one is better, with 95% confidence.
+# - (b) Hardly anything: among 190 pairs, luck makes some that far apart.
+# - (c) The test set is too small.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(b)** The pair was chosen after looking, and luck had 190 tries. Correct for the number of pairs, or measure the two
+# again on fresh images.
+#
+# </details>
+#
+# **2. Your confusion matrix has its axes swapped, and all classes are equally frequent. What happens to the accuracy?**
+#
+# - (a) Nothing: it is on the diagonal.
+# - (b) It becomes the mean precision.
+# - (c) It falls below chance.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(a)** The diagonal stays where it is. Precision and recall trade places, and nobody notices. That is why the mistake
+# lives so long.
+#
+# </details>
+#
+# **3. You divide all logits by 2. What changes?**
+#
+# - (a) The accuracy and the confidences.
+# - (b) The predictions of the unsure images.
+# - (c) The confidences only.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(c)** The order of an image's classes stays, so no prediction changes. Every confidence moves towards 10%.
+#
+# </details>
+#
+# **4. On which images may the temperature of a network be fitted, if the test set is to judge it?**
+#
+# - (a) On held-out images that it was not trained on.
+# - (b) On the training images, since there are most of them.
+# - (c) On the test images: it changes no prediction.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(a)** On training images it is nearly always right, so the fit makes it too sure. On the test images it would be
+# judged by what it was fitted on.
+#
+# </details>
+
+# %% tags=["nbval-check-output"]
+from s12lib.exercises import progress
+
+progress()
+
+# %% [markdown]
+# ▰▰▰▰▰▱▱▱▱▱▱ Lesson 5 of 11. Behind you: which images it gets wrong. Ahead: where in them the evidence was.
+#
+# **Next:** [05 · Grad-CAM](05_gradcam.ipynb) asks the network where it looked.

@@ -48,7 +48,8 @@ def confusion_matrix(labels, preds, num_classes):
         ("zip(indices.tolist(), values.tolist())", "enumerate(values.tolist())", "the first"),
         (
             "    values, indices = probabilities.topk(n)\n"
-            "    return [(classes[k], value) for k, value in zip(indices.tolist(), values.tolist())]",
+            "    pairs = zip(indices.tolist(), values.tolist())\n"
+            "    return [(classes[k], value) for k, value in pairs]",
             "    return [(classes[k], probabilities[k].item()) for k in range(n)]",
             "whatever the image shows",
         ),
@@ -66,7 +67,7 @@ def confusion_matrix(labels, preds, num_classes):
         ("(classes[k], value)", "(classes[k], f'{value:.1%}')", "yours is a str"),
         ("(classes[k], value)", "(classes[k], print(end=''))", "yours is None"),
         (
-            "return [(classes[k], value) for k, value in zip(indices.tolist(), values.tolist())]",
+            "return [(classes[k], value) for k, value in pairs]",
             "return {classes[k]: value for k, value in zip(indices.tolist(), values.tolist())}",
             "Return a list of pairs",
         ),
@@ -129,13 +130,13 @@ def calibration_error(confidence, right, bins=10):
         ("logspace(-1.5, 1.5, 601)", "logspace(-0.5, 0.5, 601)", "Do you search far enough"),
         ("argmin", "argmax", "Do you search far enough"),
         ("logspace(-1.5, 1.5, 601)", "logspace(-1.5, 1.5, 13)", "That is near, but"),
-        ("return tries[losses.argmin()].item()", "return tries[losses.argmin()].log().item()", "the logarithm"),
-        ("return tries[losses.argmin()].item()", "return logits / tries[losses.argmin()]", "return the scaled logits"),
-        ("return tries[losses.argmin()].item()", "return 1.0", "You return 1, which changes nothing"),
-        ("return tries[losses.argmin()].item()", "return losses.min().item() * -1", "above 0"),
-        ("return tries[losses.argmin()].item()", "return losses", "yours is a Tensor"),
-        ("return tries[losses.argmin()].item()", "return tries[losses.argmin()].view(1)", "yours is a Tensor"),
-        ("return tries[losses.argmin()].item()", "return (tries / 0).max().item()", "no temperature"),
+        ("return tries[best].item()", "return tries[best].log().item()", "the logarithm"),
+        ("return tries[best].item()", "return logits / tries[best]", "return the scaled logits"),
+        ("return tries[best].item()", "return 1.0", "You return 1, which changes nothing"),
+        ("return tries[best].item()", "return torch.stack(losses).min().item() * -1", "above 0"),
+        ("return tries[best].item()", "return torch.stack(losses)", "yours is a Tensor"),
+        ("return tries[best].item()", "return tries[best].view(1)", "yours is a Tensor"),
+        ("return tries[best].item()", "return (tries / 0).max().item()", "no temperature"),
         (
             None,
             """
