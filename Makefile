@@ -73,12 +73,12 @@ book: $(READY) ## build the book to _build/html/index.html
 	@rm -rf _build/html
 	@$(BIN)/jupyter-book build . --all -n -W --keep-going -q
 	@test -s _build/html/index.html
-	@$(PY) book/browser_files.py --if-at-hand _build/html/_static/try
+	@$(PY) book/browser_files.py --if-at-hand _build/html/_static
 	@echo "The book is in $(CURDIR)/_build/html/index.html"
 
 site: book ## build everything that is published
 	@touch _build/html/.nojekyll
-	@$(PY) book/browser_files.py _build/html/_static/try
+	@$(PY) book/browser_files.py _build/html/_static
 	@echo "To see it: python3 -m http.server --directory _build/html, then http://127.0.0.1:8000"
 
 pdf: book ## print the whole book to _build/page-resnet-course.pdf (needs Chromium)

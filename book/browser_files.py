@@ -1,6 +1,7 @@
-"""What the page "Try it in the page" loads: onnxruntime-web, fetched with npm and checked, and the exported network.
+"""What two pages compute with: onnxruntime-web and the exported network, and Python with the exercises' judge.
 
-`make site` calls this with the folder in the built book where they go; nothing of it is tracked.
+Both runtimes are fetched with npm and checked. `make site` calls this with the folder in the built book that holds the
+pages' scripts, `try` and `exercises`; nothing of it is tracked.
 """
 
 import base64
@@ -10,16 +11,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from s12lib.data.cifar10 import CLASSES
 from s12lib.errors import CourseError
-from s12lib.files import atomic_write
+from s12lib.files import atomic_path, atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "_build" / "npm"
-PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
-SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 RUNTIME, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 WEIGHTS = "page_resnet_cifar10"
 
@@ -28,13 +29,41 @@ class SiteError(CourseError):
     """Files that could not be had; the message is one sentence for people."""
 
 
-def fetch() -> Path:
-    """npm's archive of the runtime, from the cache or the network. Raises SiteError unless it is the very one."""
-    archive = CACHE / f"{PACKAGE}-{VERSION}.tgz"
+@dataclass(frozen=True)
+class Package:
+    """A package of npm: its name, the version, and the hash of its archive as npm records it."""
+
+    name: str
+    version: str
+    sha512: str
+
+
+ONNXRUNTIME = Package(
+    "onnxruntime-web",
+    "1.30.0",
+    "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+)
+PYODIDE = Package(  # its core: the interpreter and the standard library
+    "pyodide",
+    "314.0.7",
+    "0YvXxEhfEdpLfb/XkM2BFAeMROq0iMUX2bzzH9pOttyMcWkwq+HbE5uyuGD82LN7y2q+SNvi/6V5JEsOlD2R1A==",
+)
+INSTEAD = {
+    "try": "The page “Try it in the page” leads to the app (`make app`) instead:",
+    "exercises": "The page “Exercises in the page” leads to the lessons (`make lab`) instead:",
+}
+PYTHON = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide-lock.json", "python_stdlib.zip")
+
+
+def fetch(package: Package) -> Path:
+    """npm's archive of a package, from the cache or the network. Raises SiteError unless it is the very one."""
+    archive = CACHE / f"{package.name}-{package.version}.tgz"
     if not archive.exists():
         npm = shutil.which("npm")
         if npm is None:
-            raise SiteError(f"`make site` needs npm to fetch {PACKAGE}: install Node.js; `make book` does without.")
+            raise SiteError(
+                f"`make site` needs npm to fetch {package.name}: install Node.js; `make book` does without."
+            )
         CACHE.mkdir(parents=True, exist_ok=True)
         command = [
             npm,
@@ -43,27 +72,33 @@ def fetch() -> Path:
             "--fetch-retries=1",
             "--pack-destination",
             str(CACHE),
-            f"{PACKAGE}@{VERSION}",
+            f"{package.name}@{package.version}",
         ]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode or not archive.exists():
             why = (result.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-            raise SiteError(f"npm could not fetch {PACKAGE} {VERSION} ({why}); `make book` does without.")
-    if base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode() != SHA512:
+            raise SiteError(f"npm could not fetch {package.name} {package.version} ({why}); `make book` does without.")
+    if base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode() != package.sha512:
         archive.unlink()
         raise SiteError(
-            f"What npm fetched as {PACKAGE} {VERSION} has another hash than the one on record; it was deleted."
+            f"What npm fetched as {package.name} {package.version} has another hash than the one on record; "
+            "it was deleted."
         )
     return archive
 
 
-def put_into(folder: Path) -> int:
-    """Write the runtime, the network and the list of them, which comes last; returns their size in MB."""
-    with tarfile.open(fetch()) as archive:  # first, before anything heavy is loaded, since it may fail
-        for name in (RUNTIME, WASM):
-            member = archive.extractfile(f"package/dist/{name}")
+def unpack(package: Package, names: dict[str, str], folder: Path) -> None:
+    """Write some of a package's files, ``{name: path in the package}``, into a folder."""
+    with tarfile.open(fetch(package)) as archive:
+        for name, path in names.items():
+            member = archive.extractfile(f"package/{path}")
             assert member is not None  # the hash says that it is there
             atomic_write(folder / name, member.read())
+
+
+def put_into(folder: Path) -> int:
+    """Write the runtime, the network and the list of them, which comes last; returns their size in MB."""
+    unpack(ONNXRUNTIME, {name: f"dist/{name}" for name in (RUNTIME, WASM)}, folder)  # first, since it may fail
     import matplotlib as mpl
 
     from s12lib.app.examples import recorded
@@ -96,18 +131,34 @@ def put_into(folder: Path) -> int:
     return megabytes
 
 
+def put_python_into(folder: Path) -> int:
+    """Write Python, the course's modules and the list of what there is, which comes last; returns their size in MB."""
+    unpack(PYODIDE, {name: name for name in PYTHON}, folder)
+    with atomic_path(folder / "course.zip") as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        for module in sorted((ROOT / "s12lib").rglob("*.py")):
+            archive.writestr(zipfile.ZipInfo(module.relative_to(ROOT).as_posix()), module.read_bytes())
+    from s12lib.exercises import in_page
+
+    megabytes = round(sum((folder / name).stat().st_size for name in (*PYTHON, "course.zip")) / 1e6)
+    files = {"megabytes": megabytes, "seconds": in_page.SECONDS, "stopped": in_page.STOPPED}
+    atomic_write(folder / "files.json", json.dumps(files).encode())
+    return megabytes
+
+
 def main(arguments: list[str]) -> int:
-    """With ``--if-at-hand`` a runtime that cannot be fetched is no error: the page then leads to the app."""
-    folder = Path(arguments[-1])
-    try:
-        print(f"{folder} holds what the page computes with: {put_into(folder)} MB.")
-    except (CourseError, OSError) as error:
-        if "--if-at-hand" in arguments:
-            print(f"The page “Try it in the page” leads to the app (`make app`) instead: {error}")
-            return 0
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    """With ``--if-at-hand`` a runtime that cannot be fetched is no error: its page then says what to do instead."""
+    static, status = Path(arguments[-1]), 0
+    pages = {"try": put_into, "exercises": put_python_into}
+    for name, put in pages.items():
+        try:
+            print(f"{static / name} holds what its page computes with: {put(static / name)} MB.")
+        except (CourseError, OSError) as error:
+            if "--if-at-hand" not in arguments:
+                print(error, file=sys.stderr)
+                status = 2
+            else:
+                print(f"{INSTEAD[name]} {error}")
+    return status
 
 
 if __name__ == "__main__":

@@ -89,12 +89,14 @@ def whole(result: Any, what: str) -> int:
     return int(result)
 
 
-def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-4) -> bool:
-    """Whether two tensors of the same shape agree in every element; nan agrees with nothing."""
+def close(a: Any, b: Any, tolerance: float = 1e-4) -> bool:
+    """Whether two floats, or two tensors of the same shape in every element, agree; nan agrees with nothing."""
+    if isinstance(a, float):
+        return abs(a - b) <= tolerance + tolerance * abs(b)
     return a.shape == b.shape and bool(torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance))
 
 
-def recognise(cases: Iterable[tuple[torch.Tensor, dict[str, torch.Tensor]]], advice: str) -> None:
+def recognise(cases: Iterable[tuple[Any, dict[str, Any]]], advice: str) -> None:
     """Raise Mistake with the hint of the known slip that explains every result.
 
     ``cases``: a result, and by hint what each slip would have given there. A slip that shows in some cases only is

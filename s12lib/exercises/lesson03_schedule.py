@@ -61,14 +61,14 @@ def _judge_one_cycle(answer: Any) -> None:
     for settings in ((11, 0.2, 2, 0.1), (24, 0.25, 3, 0.05), (5, 0.4, 0.5, 0.3), (10, 0.1, 6, 0.01)):
         epochs, warmup, final_epochs, _ = settings
         top, flat = warmup * epochs, epochs - final_epochs
-        share = np.linspace(0, 1, 43)[1:-1]
-        for epoch in (*(share * top), *(top + share * (flat - top)), *(flat + share * final_epochs)):
+        pieces = ((0.0, top), (top, flat), (flat, epochs))
+        for epoch in [begin + k / 42 * (end - begin) for begin, end in pieces for k in range(1, 42)]:
             where = f"epoch {epoch:g} of {epochs}"
             result, right = (
-                number(call(answer, float(epoch), *settings), f"the rate at {where}"),
+                number(call(answer, epoch, *settings), f"the rate at {where}"),
                 one_cycle(epoch, *settings),
             )
-            cases.append((torch.tensor(result), torch_values(_schedules_gone_wrong(float(epoch), *settings))))
+            cases.append((result, _schedules_gone_wrong(epoch, *settings)))
             if not abs(result - right) < 1e-6 and not wrong:
                 wrong = (
                     f"At {where}, with warmup {warmup}, {final_epochs} final epochs and final_lr {settings[3]}, it "
@@ -86,11 +86,6 @@ def _judge_one_cycle(answer: Any) -> None:
                     f"Your pieces are right, but not where they end: at epoch {epoch:g} of {epochs} yours is {given}.",
                     "Go through your conditions with exactly this epoch: is it forgotten between < and >?",
                 )
-
-
-def torch_values(values: dict[str, float]) -> dict[str, torch.Tensor]:
-    """The same numbers as tensors, as ``recognise`` compares them."""
-    return {hint: torch.tensor(value) for hint, value in values.items()}
 
 
 def run_schedule(
