@@ -11,6 +11,7 @@ from s12lib.commands import recipe
 COMMANDS = (
     "data", "predict", "explain", "pack", "familiarity", "examples", "app", "export", "results", "measure", "ablate",
     "compare", "grade", "assignment", "progress",
+    "try-exercise",
 )  # fmt: skip
 """The commands beside Lightning's, each a module of :mod:`s12lib.commands`."""
 
@@ -30,7 +31,7 @@ def fail(message: object, status: int = 2) -> NoReturn:
 
 def command_module(command: str) -> Any:
     """What a command says of itself and does."""
-    return import_module(f"s12lib.commands.{command}")
+    return import_module(f"s12lib.commands.{command.replace('-', '_')}")
 
 
 def parser_for(command: str) -> Parser:

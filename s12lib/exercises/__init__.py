@@ -10,6 +10,7 @@ from collections import Counter
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from s12lib.errors import CourseError
 from s12lib.exercises.showing import Checked, say, show, show_progress
 
 if TYPE_CHECKING:  # judging takes torch, which a look at stored verdicts does without
@@ -27,6 +28,13 @@ def exercises() -> "dict[str, Exercise]":
     return {found.name: found for lesson in lessons for found in lesson.EXERCISES}
 
 
+def exercise_of(name: str) -> "Exercise | None":
+    """The exercise of this name: the package's, else one of your own, which ``finding`` looks for."""
+    from s12lib.exercises.finding import find
+
+    return exercises().get(name) or find(name)
+
+
 def check(name: str, answer: Any) -> None:
     """Show PASS, TRY AGAIN with a hint for the mistake, or TO DO. Never raises, and leaves global state alone.
 
@@ -34,7 +42,11 @@ def check(name: str, answer: Any) -> None:
     """
     from s12lib.exercises.judging import verdict_on
 
-    exercise = exercises().get(name)
+    try:
+        exercise = exercise_of(name)
+    except CourseError as error:
+        say(str(error))
+        return
     if exercise is None:
         say(f"There is no exercise {name!r}. There are: {', '.join(exercises())}.")
         return
@@ -55,7 +67,7 @@ def use(name: str, answer: Any) -> Any:
     """The reader's answer if it passes, else the library's; prints which of the two."""
     from s12lib.exercises.judging import InTorch, verdict_on
 
-    exercise = exercises().get(name)
+    exercise = exercise_of(name)
     if exercise is None:
         raise ValueError(f"There is no exercise {name!r}; there are: {', '.join(exercises())}.")
     verdict = verdict_on(exercise, answer)

@@ -37,7 +37,7 @@ def _mutations(tree: ast.Module) -> Iterator[None]:
         for block in ("body", "orelse", "finalbody"):
             lines = getattr(node, block, None)
             if isinstance(lines, list) and not isinstance(node, ast.Module | ast.ClassDef):
-                for k in range(len(lines)):
+                for k in [k for k, line in enumerate(lines) if not _is_docstring(line)]:
                     yield from _changed(node, block, [*lines[:k], ast.Pass(), *lines[k + 1 :]])
 
 
@@ -69,7 +69,12 @@ def _changed(node: ast.AST, field: str, value: Any) -> Iterator[None]:
     setattr(node, field, old)
 
 
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
 def _difference(before: str, mutant: str) -> str:
-    """The lines in which a mutant differs; of a line that is gone, that it is."""
-    lines = difflib.ndiff(before.splitlines(), mutant.splitlines())
-    return "; ".join(line[2:].strip() for line in lines if line.startswith("+ ")) or "a line is gone"
+    """The lines in which a mutant differs; of a line that is gone, that line."""
+    lines = list(difflib.ndiff(before.splitlines(), mutant.splitlines()))
+    new, gone = ([line[2:].strip() for line in lines if line.startswith(kind)] for kind in ("+ ", "- "))
+    return "; ".join(new) if new and new != ["pass"] else f"without {gone[0]}"
