@@ -172,7 +172,9 @@ def test_the_weights_in_the_package_are_those_of_the_first_seeds_measured_run(na
 def test_the_shapes_weights_pass_95_percent_on_unseen_shapes():
     data = Shapes(train_size=10, validation_size=10, test_size=500)
     data.setup()
-    assert measure(load_pretrained("page_resnet_shapes"), *data.splits["test"][:2])["accuracy"] > 0.95
+    images, labels = data.splits["test"][:2]
+    answers = predict(load_pretrained("page_resnet_shapes"), images).argmax(1)  # one view, where `measure` takes six
+    assert (answers == labels).float().mean() > 0.95
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def settled():
 
 
 def test_without_an_address_there_are_no_buttons_and_no_sitemap(settled):
-    config, asked = settled("OWNER/page-resnet-course")
+    config, asked = settled("OWNER/some-course")
     options = config.html_theme_options
     assert options["launch_buttons"] == {}
     assert not options["use_repository_button"]
