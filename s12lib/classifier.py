@@ -105,6 +105,8 @@ class Classifier(pl.LightningModule):
             raise ValueError(f"network must be one of {', '.join(NETWORKS)}, but it is {network!r}")
         if num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, but it is {num_classes}")
+        if num_classes > 100_000:
+            raise ValueError(f"num_classes must be at most 100000, but it is {num_classes}")
         for name, value in (("lr", lr), ("bias_lr_multiplier", bias_lr_multiplier), ("ema_every", ema_every)):
             if not value > 0:
                 raise ValueError(f"{name} must be positive, but it is {value}")

@@ -1,6 +1,7 @@
 """The command `s12`: a thin dispatcher. Nothing heavy is imported before it is known what to do."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -20,7 +21,11 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence and exits with status 2."""
 
     def error(self, message: str) -> NoReturn:
-        fail(f"{message}. `{self.prog} --help` shows how it goes.")
+        from s12lib.errors import did_you_mean
+
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        known = re.findall(r"[\w.+-]+", choice[2]) if choice else []
+        fail(f"{message}{did_you_mean(choice[1], known) if choice else '.'} `{self.prog} --help` shows how it goes.")
 
 
 def fail(message: object, status: int = 2) -> NoReturn:
@@ -70,7 +75,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if command in ("-h", "--help"):
         print(overview())
     elif command not in (*recipe.ABOUT, *COMMANDS):
-        fail(f"there is no command {command!r}; there are {', '.join([*recipe.ABOUT, *COMMANDS])}.")
+        from s12lib.errors import did_you_mean
+
+        known = [*recipe.ABOUT, *COMMANDS]
+        fail(f"there is no command {command!r}; there are {', '.join(known)}{did_you_mean(command, known)}")
     else:
         from s12lib.errors import sentence
 

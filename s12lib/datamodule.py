@@ -157,6 +157,9 @@ class CIFAR100(CIFAR10):
         return whole[0], whole[1]
 
 
+MOST_SHAPES = 1_000_000  # a split, which takes 4 GB
+
+
 class Shapes(ImageArrays):
     """Procedurally drawn pictures of ten kinds, each with the mask of its object: data without a download."""
 
@@ -181,6 +184,8 @@ class Shapes(ImageArrays):
                 "train_size and test_size must be at least 1 and validation_size at least 0, but they are "
                 f"{train_size}, {test_size} and {validation_size}"
             )
+        if max(train_size, validation_size, test_size) > MOST_SHAPES:
+            raise ValueError(f"At most {MOST_SHAPES:,} Shapes are drawn for a split: make the sizes smaller")
         self.sizes = {"train": train_size, "validation": validation_size, "test": test_size}
 
     @property

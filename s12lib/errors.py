@@ -32,10 +32,10 @@ def reason(error: OSError) -> str:
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """ "; did you mean NAME?" for a name that looks like a known one, else nothing."""
+    """How a sentence about an unknown name ends: "; did you mean NAME?", or "." where none looks like it."""
     names = {name.lower(): name for name in known}
     close = difflib.get_close_matches(given.lower(), names, n=1)
-    return f"; did you mean {names[close[0]]}?" if close else ""
+    return f"; did you mean {names[close[0]]}?" if close else "."
 
 
 def sentence(error: BaseException) -> str | None:
@@ -47,6 +47,8 @@ def sentence(error: BaseException) -> str | None:
     text = " ".join(str(error).split())
     if text.startswith("Error(s) in loading state_dict"):
         return "The checkpoint holds the weights of another network than the recipe names."
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+        return "There is not enough memory for this: make the sizes smaller, of a batch first."
     if isinstance(error, OSError) and error.errno:
         return f"A file could not be read or written: {reason(error)}."
     foreseen = isinstance(error, CourseError | ArgumentError | OSError | TypeError | ValueError)

@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from argparse import ArgumentError
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from s12lib.files import shown, user_path
 from s12lib.inference import logits_of
 from s12lib.results import records as results
 from s12lib.training import hardware, provenance
+from s12lib.training.arguments import RecipeError, check_arguments, in_our_words
 from s12lib.training.callbacks import RunCheckpoint, RunRecord, SafeCheckpointIO, StopWhenDiverged
 from s12lib.training.checkpoints import CheckpointError, network_weights, read_checkpoint, run_of, weights_sha256
 from s12lib.training.csv_log import CSVLog
@@ -254,9 +256,14 @@ def run(args: list[str]) -> RecipeCLI:
     """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments. Raises RunStopped for a signal to stop."""
     expect_warnings()
     hardware.exact_float32()
+    check_arguments(args)
     with stoppable():
         try:
             return RecipeCLI(args)
+        except (ArgumentError, AttributeError, TypeError, ValueError) as error:
+            if not isinstance(error, ArgumentError) and "ImageArrays" not in str(error):
+                raise
+            raise RecipeError(in_our_words(str(error))) from error
         except Stopped as stopped:
             if not first_process():
                 sys.exit(stopped.status)  # of several processes of a run, one speaks

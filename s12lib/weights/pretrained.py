@@ -109,6 +109,6 @@ def weights_path(name_or_file: str | Path) -> Path:
         likely = did_you_mean(str(name_or_file), available())
         names = ", ".join(available())
         raise ValueError(
-            f"Weights must be one of {names}, or a file in .safetensors, but they are '{name_or_file}'{likely}."
+            f"Weights must be one of {names}, or a file in .safetensors, but they are '{name_or_file}'{likely}"
         )
     return path
