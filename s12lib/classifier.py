@@ -18,6 +18,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from s12lib.data.pixels import normalize
+from s12lib.errors import did_you_mean
 from s12lib.inference import tta_logits
 from s12lib.model import PageResNet
 from s12lib.training.averaging import Lookahead, MovingAverage
@@ -102,7 +103,8 @@ class Classifier(pl.LightningModule):
     ) -> None:
         super().__init__()
         if network not in NETWORKS:
-            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, but it is {network!r}")
+            likely = did_you_mean(network, NETWORKS)
+            raise ValueError(f"network must be one of {', '.join(NETWORKS)}, but it is {network!r}{likely}")
         if num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, but it is {num_classes}")
         if num_classes > 100_000:

@@ -1,6 +1,7 @@
 """The command `s12`: a thin dispatcher. Nothing heavy is imported before it is known what to do."""
 
 import argparse
+import io
 import re
 import sys
 from collections.abc import Sequence
@@ -71,6 +72,9 @@ def dispatch(command: str, arguments: list[str]) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``s12``; a wrong input ends in one sentence on stderr and exit status 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):  # what a terminal's encoding lacks, cp1252's for one, becomes "?"
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help"):
         print(overview())

@@ -1,7 +1,6 @@
 """The datasets as LightningDataModules over uint8 arrays, with train, validation and test kept apart."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -15,6 +14,7 @@ from s12lib.data.loader import BatchLoader
 from s12lib.data.location import DataError, default_data_dir
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.data.splits import Split, last_of_each_class
+from s12lib.files import user_path
 
 
 class ImageArrays(pl.LightningDataModule):
@@ -51,14 +51,15 @@ class ImageArrays(pl.LightningDataModule):
         return False
 
     def _loader(self, name: str, augmentation: Augmentation | None = None) -> BatchLoader:
-        rank, world_size, device = 0, 1, torch.device("cpu")
+        rank, world_size, device, shuffle = 0, 1, torch.device("cpu"), True
         if self.trainer is not None:
             rank, world_size = self.trainer.global_rank, self.trainer.world_size
             device = self.trainer.strategy.root_device
+            shuffle = not getattr(self.trainer, "overfit_batches", 0)
         split = self.splits[name]
         batch_size = self.eval_batch_size if augmentation is None else self.batch_size
         images, labels = split.images.to(device), split.labels.to(device)
-        return BatchLoader(images, labels, batch_size, augmentation, self.seed, rank, world_size)
+        return BatchLoader(images, labels, batch_size, augmentation, self.seed, rank, world_size, shuffle)
 
     def train_dataloader(self) -> BatchLoader:
         loader = self._loader("train", self.augmentation)
@@ -106,7 +107,7 @@ class CIFAR10(ImageArrays):
             raise ValueError(
                 f"validation_size must be a multiple of {self.class_count} below 50000, but it is {validation_size}"
             )
-        self.folder = Path(data_dir) if data_dir else default_data_dir()
+        self.folder = user_path(data_dir) if data_dir else default_data_dir()
         self.validation_size = validation_size
 
     @property
@@ -232,7 +233,7 @@ class Pictures(ImageArrays):
                 f"test_share must be above 0, and leave something to train on with validation_share, "
                 f"but they are {test_share} and {validation_share}"
             )
-        self.folder = Path(data_dir)
+        self.folder = user_path(data_dir)
         self.name = self.folder.resolve().name
         if self.name in RESERVED_NAMES:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import warnings
 from typing import NamedTuple
 
@@ -48,6 +49,12 @@ def begin() -> Course:
     return Course(data, torch.device("cuda" if torch.cuda.is_available() else "cpu"), smoke)
 
 
+def say(text: str) -> None:
+    """Print a text on any terminal: what its encoding lacks, as cp1252 lacks the lines of a box, becomes "?"."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
+
+
 def read_profile() -> str:
     """``$S12_PROFILE``: "full", the default, or "smoke". Raises ValueError for anything else."""
     profile = os.environ.get("S12_PROFILE") or "full"
@@ -64,7 +71,7 @@ def open_dataset(smoke: bool) -> ImageArrays:
         try:
             prepare_cifar10(folder)
         except DataError:
-            print(NO_CIFAR10)
+            say(NO_CIFAR10)
             data = Shapes(train_size=2000 if smoke else 10_000)
     data.setup()
     return data

@@ -1,5 +1,7 @@
 """Folders of pictures become three splits that share no picture, today and after more pictures were added."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -116,20 +118,20 @@ def test_a_folder_that_holds_no_classes_is_refused_with_what_it_should_hold(tmp_
 
 def test_a_class_without_pictures_is_named(trees):
     (trees / "yew").mkdir()
-    with pytest.raises(DataError, match="yew"):
+    with pytest.raises(DataError, match=r"yew holds no image"):
         read(trees)
 
 
 def test_a_class_too_small_to_be_in_every_split_is_named(trees):
     fill(trees, "fir", 1, seed=4)
-    with pytest.raises(DataError, match=r"Of fir no picture .* falls into the \w+ split: add pictures"):
+    with pytest.raises(DataError, match=r"Of fir no image .* falls into the \w+ split: add images"):
         read(trees)
 
 
 def test_folders_that_were_split_already_are_not_taken_for_classes(trees, tmp_path):
     for name in ("train", "test"):
         fill(tmp_path / "split", name, 20, seed=5)
-    with pytest.raises(DataError, match="folders named train and test"):
+    with pytest.raises(DataError, match="folders named test and train, but test holds no folder for each class"):
         read(tmp_path / "split")
 
 
@@ -181,3 +183,127 @@ def test_files_that_look_like_pictures_and_cannot_be_read_by_the_rule_are_passed
     Image.new("RGB", (40, 40), "red").save(trees / "oak" / "red.gif")
     (trees / "oak" / "scan.tif").write_bytes(b"of another kind")
     assert sum(len(split.labels) for split in read(trees).splits.values()) == 111
+
+
+# ---- folders as people have them -------------------------------------------------------------------------------------
+
+
+def count(data: Pictures) -> int:
+    return sum(len(split.labels) for split in data.splits.values())
+
+
+def test_classes_that_lie_a_folder_deeper_are_seen_and_the_right_folder_is_named(trees, tmp_path):
+    (tmp_path / "deep").mkdir()
+    trees.rename(tmp_path / "deep/data")
+    with pytest.raises(DataError, match=r"deep holds only data, with elm, oak in it: name \S*deep/data as data_dir"):
+        read(tmp_path / "deep")
+
+
+def test_one_class_is_refused(trees):
+    for path in (trees / "oak").iterdir():
+        path.unlink()
+    (trees / "oak").rmdir()
+    with pytest.raises(DataError, match="one class only, elm"):
+        read(trees)
+
+
+def test_images_without_folders_of_classes_are_seen(trees):
+    with pytest.raises(DataError, match="the images lie in it directly"):
+        read(trees / "oak")
+
+
+@pytest.mark.parametrize("hidden", [".ipynb_checkpoints", "__MACOSX", ".Trash"])
+def test_hidden_and_system_files_within_a_class_never_count(hidden, trees):
+    fill(trees / "oak", hidden, 3, seed=9)
+    (trees / "elm" / "._1.png").write_bytes(b"of a Mac")
+    assert count(read(trees)) == 110
+
+
+def test_links_are_followed_once_and_never_in_a_loop(trees, tmp_path):
+    (trees / "oak/up").symlink_to("..")
+    (trees / "oak/me").symlink_to(".")
+    (trees / "oak/sister").symlink_to("../elm")
+    (trees / "alias").symlink_to("oak")
+    (trees / "all").symlink_to("../trees")
+    (trees / "oak/nowhere.png").symlink_to("gone.png")
+    (trees / "oak/again.png").symlink_to("1-0.png")
+    data = read(trees)
+    assert data.classes == ("elm", "oak")
+    assert count(data) == 110
+    fill(tmp_path / "elsewhere", "fir", 60, seed=7)
+    (trees / "fir").symlink_to(tmp_path / "elsewhere/fir")
+    assert read(trees).classes == ("elm", "fir", "oak"), "a class may lie elsewhere"
+
+
+def test_images_in_formats_that_are_not_read_are_counted_and_named(trees, capsys):
+    for k in range(3):
+        (trees / f"oak/IMG_{k}.HEIC").write_bytes(b"of a phone")
+    assert count(read(trees)) == 110
+    assert "3 .heic files are left out, as their format is not read: convert them" in capsys.readouterr().err
+    (trees / "yew").mkdir()
+    (trees / "yew/1.heic").write_bytes(b"of a phone")
+    with pytest.raises(DataError, match=r"yew holds no image that can be read: 4 \.heic files"):
+        read(trees)
+
+
+def test_a_pipe_among_the_images_is_not_opened(trees):
+    os.mkfifo(trees / "oak/pipe.png")
+    assert count(read(trees)) == 110
+
+
+def test_a_broken_image_is_named_by_its_path_below_the_dataset(trees):
+    (trees / "oak" / "old").mkdir()
+    (trees / "oak/old/torn.jpg").write_bytes(b"\xff\xd8\xff torn")
+    with pytest.raises(PictureError, match=r"^oak/old/torn\.jpg: "):
+        read(trees)
+
+
+def split_already(trees, folder, *names) -> None:
+    """The trees in folders of their own for each split, every third image in the one that comes third."""
+    for name in trees.iterdir():
+        for k, path in enumerate(sorted(name.iterdir())):
+            split = names[k % len(names)]
+            (folder / split / name.name).mkdir(parents=True, exist_ok=True)
+            path.rename(folder / split / name.name / path.name)
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("Training", "valid", "Testing"), ("train", "dev", "test")]
+)
+def test_a_dataset_that_is_split_already_keeps_its_splits(names, trees, tmp_path):
+    split_already(trees, tmp_path / "split", *names)
+    data = read(tmp_path / "split")
+    assert data.classes == ("elm", "oak")
+    for split, name in zip(("train", "validation", "test"), names, strict=True):
+        expected = {read_picture(path).tobytes() for path in (tmp_path / "split" / name).rglob("*.png")}
+        assert members(data)[split] == expected
+
+
+def test_a_split_that_is_missing_is_taken_from_train_by_its_share(trees, tmp_path):
+    split_already(trees, tmp_path / "split", "train", "test")
+    before = {read_picture(path).tobytes() for path in (tmp_path / "split/test").rglob("*.png")}
+    data = read(tmp_path / "split", validation_share=0.3)
+    assert members(data)["test"] == before
+    assert len(data.splits["validation"].labels) + len(data.splits["train"].labels) == 55
+    assert count(data) == 110
+
+
+def test_an_image_in_two_splits_stays_in_the_one_that_measures(trees, tmp_path, capsys):
+    split_already(trees, tmp_path / "split", "train", "test")
+    twice = sorted((tmp_path / "split/test/oak").iterdir())[0]
+    (tmp_path / "split/train/oak/copy.png").write_bytes(twice.read_bytes())
+    data = read(tmp_path / "split", validation_share=0)
+    assert not members(data)["train"] & members(data)["test"]
+    assert "1 images of" in capsys.readouterr().err
+
+
+def test_a_class_that_only_the_test_folder_has_is_refused(trees, tmp_path):
+    split_already(trees, tmp_path / "split", "train", "test")
+    fill(tmp_path / "split/test", "yew", 3, seed=8)
+    with pytest.raises(DataError, match="yew, of which there is nothing to train on"):
+        read(tmp_path / "split")
+
+
+def test_a_home_folder_is_written_as_a_tilde(trees, monkeypatch):
+    monkeypatch.setenv("HOME", str(trees.parent))
+    assert count(read("~/trees")) == 110

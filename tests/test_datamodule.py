@@ -201,3 +201,31 @@ def test_a_fingerprint_tells_one_changed_pixel_or_label(shapes_splits):
     images[-1, -1, -1, -1] ^= 1
     labels[-1] = (labels[-1] + 1) % 10
     assert len({found, fingerprint(Split(images, split.labels)), fingerprint(Split(split.images, labels))}) == 3
+
+
+def test_overfitting_takes_the_same_images_in_the_same_guise_every_epoch(shapes, quiet_trainer):
+    data, model = shapes(flip="random"), Recorder()
+    quiet_trainer(3, overfit_batches=2).fit(model, data)
+    assert [len(epoch) for epoch in model.epochs] == [2, 2, 2]
+    assert all(torch.equal(a, b) for epoch in model.epochs[1:] for a, b in zip(epoch, model.epochs[0], strict=True))
+    assert torch.equal(model.labels[0], data.splits["train"].labels[:16])
+
+
+class Recorder(pl.LightningModule):
+    """Keeps what it is shown, epoch by epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.epochs, self.labels = [], []
+
+    def on_train_epoch_start(self) -> None:
+        self.epochs.append([])
+
+    def training_step(self, batch, batch_idx):
+        self.epochs[-1].append(batch[0].clone())
+        self.labels.append(batch[1])
+        return self.weight.sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from s12lib.files import user_path
 from s12lib.results.ablations import FOLDER, LEVERS
 
 ABOUT = "measure what each lever of a recipe is worth"
@@ -11,7 +12,9 @@ TAKES_FIELDS = True  # whatever is left over goes to `s12 fit`
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, default=Path("recipes/fast.yaml"), metavar="FILE", help="the recipe")
+    parser.add_argument(
+        "--config", type=user_path, default=Path("recipes/fast.yaml"), metavar="FILE", help="the recipe"
+    )
     parser.add_argument("--epochs", type=int, default=6, help="of each run (default: 6)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="a run of each (default: 0)")
     parser.add_argument(
@@ -20,7 +23,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--levers", nargs="*", choices=LEVERS, default=list(LEVERS), metavar="NAME", help="which (none: only as it is)"
     )
-    parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help=f"for the results (default: {FOLDER})")
+    parser.add_argument(
+        "--out", type=user_path, default=FOLDER, metavar="DIR", help=f"for the results (default: {FOLDER})"
+    )
 
 
 def run(options: Namespace, fields: list[str]) -> None:

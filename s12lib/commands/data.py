@@ -1,7 +1,8 @@
 """``s12 data``: CIFAR-10 on disk."""
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
+
+from s12lib.files import user_path
 
 ABOUT = "get CIFAR-10, or check the file that is there"
 EXAMPLE = "s12 data --from cifar-10-python.tar.gz"
@@ -9,9 +10,9 @@ EXAMPLE = "s12 data --from cifar-10-python.tar.gz"
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--from", dest="source", type=Path, metavar="FILE", help="cifar10.npz or cifar-10-python.tar.gz"
+        "--from", dest="source", type=user_path, metavar="FILE", help="cifar10.npz or cifar-10-python.tar.gz"
     )
-    parser.add_argument("--data-dir", type=Path, help="where cifar10.npz goes (default: $S12_DATA_DIR, else data)")
+    parser.add_argument("--data-dir", type=user_path, help="where cifar10.npz goes (default: $S12_DATA_DIR, else data)")
 
 
 def run(options: Namespace) -> None:

@@ -1,10 +1,10 @@
 """``s12 explain``: one figure of where the evidence for a class lies in images."""
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from s12lib.commands import WEIGHTS
 from s12lib.commands.predict import print_top
+from s12lib.files import user_path
 
 ABOUT = "draw where the evidence for a class lies in images"
 EXAMPLE = "s12 explain cat.jpg --target dog --out why.png"
@@ -14,12 +14,12 @@ MOST_EXPLAINED = 100  # images in one figure; a PNG of more would be too tall to
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files of any size")
+    parser.add_argument("images", nargs="+", type=user_path, metavar="IMAGE", help="image files of any size")
     parser.add_argument("--weights", **WEIGHTS)
     parser.add_argument("--layer", choices=LAYERS, default="layer3", help="whose map to draw (default: layer3)")
     parser.add_argument("--method", choices=METHODS, default="gradcam", help="how to make it (default: gradcam)")
     parser.add_argument("--target", metavar="CLASS", help="the class to explain (default: the predicted one)")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .png")
+    parser.add_argument("--out", type=user_path, required=True, metavar="FILE", help="a file name that ends in .png")
 
 
 def run(options: Namespace) -> None:
@@ -31,6 +31,7 @@ def run(options: Namespace) -> None:
 
     from s12lib import viz
     from s12lib.data.image_files import display_name, read_picture
+    from s12lib.errors import did_you_mean
     from s12lib.explain import enlarge, gradcam
     from s12lib.files import atomic_write
     from s12lib.inference import predict
@@ -40,7 +41,8 @@ def run(options: Namespace) -> None:
     network, card = load_weights(weights), read_card(weights)
     classes = class_names(card)
     if options.target not in (None, *classes):
-        raise ValueError(f"--target must be one of {', '.join(classes)}, but it is {options.target!r}.")
+        likely = did_you_mean(options.target, classes)
+        raise ValueError(f"--target must be one of {', '.join(classes)}, but it is {options.target!r}{likely}")
     images = np.stack([read_picture(path) for path in options.images])
     probabilities = predict(network, images)
     print_top(options.images, probabilities, 5, classes)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s12lib.commands import WEIGHTS
+from s12lib.files import user_path
 
 if TYPE_CHECKING:
     from s12lib.data.splits import Split
@@ -20,8 +21,8 @@ FORMATS = ("onnx", "pt2")
 def add_arguments(parser: ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--format", choices=FORMATS, help="make one file of the network, in this format")
-    what.add_argument("--space", type=Path, metavar="DIR", help="make a Hugging Face Space with the app in it")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="for --format: a file name that ends in it")
+    what.add_argument("--space", type=user_path, metavar="DIR", help="make a Hugging Face Space with the app in it")
+    parser.add_argument("--out", type=user_path, metavar="FILE", help="for --format: a file name that ends in it")
     parser.add_argument("--force", action="store_true", help="for --format: replace a file that is there")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="how weights are stored, for onnx")
     parser.add_argument("--verify", type=int, metavar="N", help="test images to verify on (default: all)")

@@ -3,7 +3,8 @@
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
+
+from s12lib.files import user_path
 
 ABOUT = "grade students' notebooks, each answer in a fenced process of its own"
 EXAMPLE = "s12 grade submissions --out grades.csv"
@@ -11,8 +12,8 @@ EXAMPLE = "s12 grade submissions --out grades.csv"
 
 def add_arguments(parser: ArgumentParser) -> None:
     where = "a folder with a notebook, a zip file or a folder for each student; or these one by one"
-    parser.add_argument("submissions", nargs="+", type=Path, metavar="FOLDER_OR_NOTEBOOK", help=where)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .csv")
+    parser.add_argument("submissions", nargs="+", type=user_path, metavar="FOLDER_OR_NOTEBOOK", help=where)
+    parser.add_argument("--out", type=user_path, required=True, metavar="FILE", help="a file name that ends in .csv")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at a time (default: all)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of computing for one answer (default: 20)")
     parser.add_argument("--gigabytes", type=float, default=2.0, help="of memory for one answer (default: 2)")

@@ -1,7 +1,8 @@
 """``s12 measure``: a recipe on several seeds, or every run that the book's tables come from."""
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
+
+from s12lib.files import user_path
 
 ABOUT = "train and test a recipe on several seeds: n, mean, standard error, spread"
 EXAMPLE = "s12 measure --config recipes/fast.yaml --seeds 0 1 2 3 4"
@@ -10,7 +11,7 @@ TAKES_FIELDS = True  # whatever is left over goes to `s12 fit` and `s12 test`
 
 def add_arguments(parser: ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--config", type=Path, metavar="FILE", help="the recipe, one of recipes/*.yaml")
+    what.add_argument("--config", type=user_path, metavar="FILE", help="the recipe, one of recipes/*.yaml")
     what.add_argument("--all", action="store_true", help="every run of the book's tables, in order of worth, on a GPU")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="a run of each (default: 0)")
     parser.add_argument(

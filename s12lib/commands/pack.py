@@ -1,15 +1,18 @@
 """``s12 pack``: a checkpoint becomes a file of weights and a card, with the accuracy of what was saved."""
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
+
+from s12lib.files import user_path
 
 ABOUT = "turn a checkpoint into safetensors and a card"
 EXAMPLE = "s12 pack runs/page24-seed0/last.ckpt --out page.safetensors"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a file name that ends in .safetensors")
+    parser.add_argument("checkpoint", type=user_path, metavar="CHECKPOINT")
+    parser.add_argument(
+        "--out", type=user_path, required=True, metavar="FILE", help="a file name that ends in .safetensors"
+    )
 
 
 def run(options: Namespace) -> None:

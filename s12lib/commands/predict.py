@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s12lib.commands import WEIGHTS
+from s12lib.files import user_path
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +15,7 @@ EXAMPLE = "s12 predict cat.jpg --top 3"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files of any size")
+    parser.add_argument("images", nargs="+", type=user_path, metavar="IMAGE", help="image files of any size")
     parser.add_argument("--weights", **WEIGHTS)
     parser.add_argument("--top", type=int, choices=range(1, 11), default=3, help="how many classes to print, 1 to 10")
 
@@ -32,11 +33,11 @@ def run(options: Namespace) -> None:
     print_top(options.images, probabilities, options.top, class_names(read_card(weights)))
 
 
-def print_top(paths: list[str], probabilities: "torch.Tensor", count: int, classes: tuple[str, ...]) -> None:
+def print_top(paths: list[Path], probabilities: "torch.Tensor", count: int, classes: tuple[str, ...]) -> None:
     """A line an image: the most likely classes, each with its probability."""
     for path, row in zip(paths, probabilities, strict=True):
         top = row.topk(min(count, len(classes)))
         answer = ", ".join(
             f"{classes[i]} {p:.1%}" for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)
         )
-        print(f"{Path(path).name}: {answer}")
+        print(f"{path.name}: {answer}")

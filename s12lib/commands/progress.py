@@ -3,6 +3,8 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from s12lib.files import user_path
+
 ABOUT = "say which exercises are solved, from the notebooks as they are stored"
 EXAMPLE = "s12 progress lessons/01_data.ipynb lessons/02_model.ipynb"
 
@@ -11,7 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "notebooks",
         nargs="*",
-        type=Path,
+        type=user_path,
         metavar="NOTEBOOK",
         help="notebooks, or folders of them (default: lessons/ if there is one, else this folder)",
     )

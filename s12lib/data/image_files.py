@@ -62,6 +62,8 @@ def open_picture(path: Path | str) -> Image.Image:
         raise PictureError(f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels.") from error
     except FileNotFoundError as error:
         raise PictureError(f"There is no file {name}.") from error
+    except PermissionError as error:
+        raise PictureError(f"{name} may not be read by you: look at its permissions.") from error
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         raise PictureError(f"{name} is damaged or cut short and cannot be read as a picture.") from error
 

@@ -14,11 +14,14 @@ class EpochSampler:
 
     In training every rank gets equally many full batches, no image twice in an epoch; the remainder,
     other images each time, is left out. In evaluation every image comes once, in order, in equally many batches a rank.
+    Without ``shuffle`` training takes the images in order and augments them alike in every epoch: ``overfit_batches``.
     Lightning calls ``set_epoch``, also after a resume.
     """
 
-    def __init__(self, count: int, batch_size: int, seed: int, training: bool, rank: int, world_size: int) -> None:
-        self.count, self.batch_size, self.seed, self.training = count, batch_size, seed, training
+    def __init__(
+        self, count: int, batch_size: int, seed: int, training: bool, rank: int, world_size: int, shuffle: bool = True
+    ) -> None:
+        self.count, self.batch_size, self.seed, self.training, self.shuffle = count, batch_size, seed, training, shuffle
         self.rank, self.world_size, self.epoch = rank, world_size, 0
         if training and count < batch_size * world_size:
             raise ValueError(
@@ -27,7 +30,7 @@ class EpochSampler:
             )
 
     def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+        self.epoch = epoch if self.shuffle else 0
 
     def __len__(self) -> int:
         if self.training:
@@ -38,7 +41,9 @@ class EpochSampler:
         if not self.training:
             yield from torch.arange(self.count)[self.rank :: self.world_size].tensor_split(len(self))
             return
-        order = torch.randperm(self.count, generator=generator_for(self.seed, self.epoch, 1))
+        order = torch.arange(self.count)
+        if self.shuffle:
+            order = torch.randperm(self.count, generator=generator_for(self.seed, self.epoch, 1))
         for step in range(len(self)):
             start = (step * self.world_size + self.rank) * self.batch_size
             yield order[start : start + self.batch_size]
@@ -62,9 +67,10 @@ class BatchLoader:
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        shuffle: bool = True,
     ) -> None:
         self.images, self.labels, self.augmentation, self.seed = images, labels, augmentation, seed
-        self.sampler = EpochSampler(len(images), batch_size, seed, augmentation is not None, rank, world_size)
+        self.sampler = EpochSampler(len(images), batch_size, seed, augmentation is not None, rank, world_size, shuffle)
 
     def __len__(self) -> int:
         return len(self.sampler)

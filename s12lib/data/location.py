@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from s12lib.errors import CourseError
+from s12lib.files import user_path
 
 DOWNLOAD_HELP = (
     "Ways out: `s12 data --from FILE` with a copy of cifar10.npz or cifar-10-python.tar.gz, S12_DATA_DIR pointing "
@@ -21,7 +22,7 @@ class DataError(CourseError):
 def default_data_dir() -> Path:
     """``$S12_DATA_DIR``, else ``data`` here or beside this folder, whichever has CIFAR-10 or ought to get it."""
     if os.environ.get("S12_DATA_DIR"):
-        return Path(os.environ["S12_DATA_DIR"])
+        return user_path(os.environ["S12_DATA_DIR"])
     for folder in (Path("data"), Path("../data")):
         if (folder / "cifar10.npz").exists():
             return folder

@@ -13,6 +13,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from s12lib.data.pixels import normalize
+from s12lib.errors import did_you_mean
 from s12lib.explain.inputs import (
     CHUNK,
     LAYERS,
@@ -47,7 +48,8 @@ def gradcam(
     batch, targets that are no classes or not one for each image, and an unknown layer or method.
     """
     if method not in tuple(METHODS):
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, but it is {method!r}.")
+        likely = did_you_mean(str(method), METHODS)
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, but it is {method!r}{likely}")
     return gradcams(model, images_uint8, targets, layer, (method,), raw)[method]
 
 
@@ -64,7 +66,8 @@ def gradcams(
     images = checked_images(images_uint8)
     wanted = checked_targets(network, targets, len(images))
     if layer not in LAYERS:
-        raise ValueError(f"layer must be one of {', '.join(LAYERS)}, but it is {layer!r}.")
+        likely = did_you_mean(str(layer), LAYERS)
+        raise ValueError(f"layer must be one of {', '.join(LAYERS)}, but it is {layer!r}{likely}")
     if not methods or not set(methods) <= set(METHODS):
         raise ValueError(f"methods must be some of {', '.join(METHODS)}, but they are {methods!r}.")
     with full_float32(network), torch.enable_grad():

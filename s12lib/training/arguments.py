@@ -65,8 +65,8 @@ def in_our_words(refusal: str) -> str:
         text = re.sub(r"^Problem with given class_path '[^']*': ", "", inner[1] if inner else text)
     if found := re.search(r"Option '([^']*)' is not accepted", text):
         return f"The data have no field {found[1]}{did_you_mean(found[1], data_fields())}"
-    if found := re.search(r"dot import path string: (.*)$|module '\S*' has no attribute '(\w+)'$|Import \S* (\S+)", text):
-        name = found[1] or found[2] or found[3]
+    if found := re.search(r"dot import path string: (.*)$|module '\S*' has no attribute '(\w+)'$", text):
+        name = found[1] or found[2]
         return f"data must be one of {', '.join(DATASETS)}, but it is {name}{did_you_mean(name, DATASETS)}"
     if found := re.search(r"Parser key \"([^\"]*)\": Expected a <class '(\w+)'>. Got value: (.*)$", text):
         return f"{section}{found[1]} must be {TYPES.get(found[2], found[2])}, but it is {found[3]}."
