@@ -223,13 +223,13 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("probabilities.topk(n)", "probabilities.squeeze().topk(n)", "raised"),
         ("probabilities.topk(n)", "probabilities.topk(max(n, 1))", "Asked for n = 0"),
         (
-            "zip(indices.tolist(), values.tolist())]",
-            "zip(indices.tolist(), values.tolist()) if value > 0]",
+            "zip(indices.tolist(), values.tolist())",
+            "(pair for pair in zip(indices.tolist(), values.tolist()) if pair[1] > 0)",
             "you return",
         ),
         (
-            "zip(indices.tolist(), values.tolist())]",
-            "zip(indices.tolist(), values.tolist()) if value > 0.01]",
+            "zip(indices.tolist(), values.tolist())",
+            "(pair for pair in zip(indices.tolist(), values.tolist()) if pair[1] > 0.01)",
             "return",
         ),
     ],
