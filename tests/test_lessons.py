@@ -34,7 +34,7 @@ def code(source: Path):
 
 
 def test_there_are_lessons():
-    names = "01_data 02_model 03_train 04_failures 05_gradcam 06_trust 08_ship 09_extend"  # 07 is to come
+    names = "00_warmup 01_data 02_model 03_train 04_failures 05_gradcam 06_trust 08_ship 09_extend"  # 07 is to come
     assert [path.stem for path in SOURCES] == names.split()
 
 

@@ -1,4 +1,4 @@
-"""The learning-rate sweep: in the course's one style, with its marks told in the alt text."""
+"""The learning-rate sweep and curves through points: in the one style, with what is marked told in the alt text."""
 
 import math
 
@@ -38,3 +38,14 @@ def test_marks_are_drawn_where_they_belong_and_told():
 def test_sweep_without_marks_says_so():
     assert "nothing is marked" in sweep({}).alt
     assert not math.isnan(sweep({}).figure.axes[0].get_ylim()[0])
+
+
+def test_points_lie_behind_the_curves_that_go_through_them_and_are_told():
+    drawing = viz.lines(
+        {"line": ([0.0, 1.0], [0.0, 2.0])}, "A line", "CIFAR-10", "x", "y", points={"images": ([0.5], [1.1])}
+    )
+    dots, line = drawing.figure.axes[0].lines
+    assert (dots.get_label(), line.get_label()) == ("images", "line")
+    assert dots.get_linestyle() == "None"
+    assert "1 images as dots" in drawing.alt
+    assert nothing_touches_the_edge(pixels(drawing))

@@ -33,21 +33,24 @@ def _draw_curves(axes: Axes, curves: Mapping[str, Curve], marker: str = "", join
 @styled
 def lines(
     curves: Mapping[str, Curve], title: str, dataset: str, xlabel: str, ylabel: str, log: bool = False,
-    marker: str = "", joined: bool = True, ticks: Sequence[str] = (),
+    marker: str = "", joined: bool = True, ticks: Sequence[str] = (), points: Mapping[str, Curve] | None = None,
 ) -> Drawing:  # fmt: skip
     """Curves over one axis: ``{name: (x, y)}``; they differ in dashes (``joined=False``: in markers) and in colour.
 
-    ``ticks`` are names for the places 0, 1, 2, … of the x axis.
+    ``ticks`` are names for the places 0, 1, 2, … of the x axis; ``points`` are dots that the curves go through.
     """
     figure, top = canvas(WIDE, 380, title, dataset)
     axes = panel(figure, 90, top + 8, WIDE - 120, 310)
+    for name, (x, y) in (points or {}).items():
+        axes.plot(x, y, ".", color=GREY, alpha=0.6, label=name)
     _draw_curves(axes, curves, marker, joined)
     axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     if ticks:
         axes.set_xticks(range(len(ticks)), ticks)
     elif all(isinstance(value, int) for x, _ in curves.values() for value in x):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no run one and a half
-    told = "; ".join(_tell(name, curve, ticks) for name, curve in curves.items())
+    dots = [f"{len(x)} {name} as dots" for name, (x, _) in (points or {}).items()]
+    told = "; ".join([_tell(name, curve, ticks) for name, curve in curves.items()] + dots)
     return Drawing(figure, f"{title} ({dataset}) {ylabel} over {xlabel}: {told}.")
 
 
