@@ -243,7 +243,9 @@ def test_each_student_gets_a_row_with_verdict_hint_and_what_could_not_be_read(un
     assert rows["sign-in-page"]["could not be read"] == "sign-in-page.ipynb is not a notebook that Jupyter can open"
     assert rows["right-folder"]["files"] == "02_model.ipynb 03_rest.ipynb"
     out = capsys.readouterr().out
-    assert out.startswith("10 students, 35 answers: 28 pass, 1 want a look. Of 1 students something could not be read")
+    assert out.startswith(
+        "10 students, 35 answers: 28 pass, 1 to review. Something could not be read of 1 student: see"
+    )
 
 
 @pytest.mark.parametrize(

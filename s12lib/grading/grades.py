@@ -154,11 +154,15 @@ def summary(students: list[Student]) -> str:
     """The table in two sentences."""
     statuses = [answer.status for student in students for answer in student.answers.values()]
     troubled = sum(bool(student.problems) for student in students)
+    read = f"Something could not be read of {_count(troubled, 'student')}: see the table." if troubled else ""
     return (
-        f"{len(students)} students, {len(statuses)} answers: {statuses.count('PASS')} pass, "
-        f"{statuses.count('REVIEW')} want a look. "
-        + (f"Of {troubled} students something could not be read; see the table." if troubled else "All could be read.")
+        f"{_count(len(students), 'student')}, {_count(len(statuses), 'answer')}: {statuses.count('PASS')} pass, "
+        f"{statuses.count('REVIEW')} to review. {read or 'All could be read.'}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def table(students: list[Student]) -> str:
