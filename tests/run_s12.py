@@ -1,6 +1,7 @@
 """The command `s12` with a tiny network, a log of the samples it draws and, on request, a real SIGKILL on the way.
 
-S12_KILL=step:N kills the process before optimiser step N, S12_KILL=save:N in the middle of writing checkpoint N.
+S12_KILL=step:N kills the process before optimiser step N, S12_KILL=save:N in the middle of writing checkpoint N,
+S12_KILL=renamed:N right after last.ckpt got its name for the Nth time; S12_SIGNAL=SIGTERM sends another signal instead.
 S12_NAN=N makes the loss of step N NaN. S12_SAMPLES=FILE collects "rank epoch first-last-sum" a batch.
 """
 
@@ -29,14 +30,22 @@ class Tiny(nn.Sequential):
 
 
 def kill_myself() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes of a run, the first
+        os.kill(os.getpid(), getattr(signal, os.environ.get("S12_SIGNAL", "SIGKILL")))
 
 
 def plan_accidents() -> None:
     moment, _, number = os.environ.get("S12_KILL", "never:-1").partition(":")
     nan_step = int(os.environ.get("S12_NAN", -1))
     training_step, save = classifier.Classifier.training_step, torch.save
-    saves = 0
+    replace, saves, renames = os.replace, 0, 0
+
+    def replaced(source, target):
+        nonlocal renames
+        replace(source, target)
+        renames += Path(target).name == "last.ckpt"
+        if moment == "renamed" and renames == int(number) and Path(target).name == "last.ckpt":
+            kill_myself()
 
     def step(self, batch, batch_idx):
         if moment == "step" and self.global_step == int(number):
@@ -57,6 +66,7 @@ def plan_accidents() -> None:
 
     classifier.Classifier.training_step = step
     torch.save = half_a_save
+    os.replace = replaced
 
 
 def log_samples(path: str) -> None:

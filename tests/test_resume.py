@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from filelock import FileLock
 from run_s12 import run_forked
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="on POSIX")
@@ -91,11 +92,17 @@ def test_best_is_the_checkpoint_of_the_highest_validation_accuracy(undisturbed):
     assert best["global_step"] == int(rows[accuracies.index(max(accuracies))]["step"]) + 1
 
 
+def log(folder):
+    """Every row of the log but for what a clock says."""
+    with open(folder / "run/metrics.csv", newline="") as file:
+        return [{**row, "seconds": "", "images_per_second": ""} for row in csv.DictReader(file)]
+
+
 def assert_the_same(folder, undisturbed):
     ours, theirs = weights(folder), weights(undisturbed)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    assert learning_rates(folder) == learning_rates(undisturbed)
+    assert log(folder) == log(undisturbed), "no row is lost or doubled, and none is another"
     assert samples(folder) == samples(undisturbed)
     best, expected = (torch.load(run / "run/best.ckpt", weights_only=True) for run in (folder, undisturbed))
     assert best["global_step"] == expected["global_step"]
@@ -120,6 +127,33 @@ def said_when_killed(fit, undisturbed, tmp_path):
 def test_a_run_killed_between_checkpoints_ends_with_the_same_weights(said_when_killed):
     moment = random.Random(0).randrange(STEPS_AN_EPOCH + 1, STEPS_AN_EPOCH * EPOCHS)
     assert "Going on from" in said_when_killed(f"step:{moment}")
+
+
+@pytest.mark.parametrize("number", [2, EPOCHS])
+def test_a_run_killed_between_its_checkpoint_and_its_log_loses_no_row(number, said_when_killed):
+    """The rows travel in the checkpoint; after the last one there is nothing left to train, and they are there."""
+    said_when_killed(f"renamed:{number}")
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_a_run_that_is_told_to_stop_says_how_to_go_on_and_is_no_success(name, status, fit, tmp_path):
+    run = fit(tmp_path, S12_KILL=f"step:{STEPS_AN_EPOCH + 3}", S12_SIGNAL=name)
+    assert run.returncode == status, run.said
+    stopped = "stopped by you" if name == "SIGINT" else f"stopped by {name}"
+    (said,) = [line for line in run.said.splitlines() if line.startswith("s12: ")]
+    assert said == f"s12: {stopped}; to go on from the last finished epoch, repeat the command with `--ckpt_path last`."
+    assert "Traceback" not in run.said
+    assert torch.load(tmp_path / "run/last.ckpt", weights_only=True)["run"]["epochs"] == 1
+
+
+def test_only_one_run_at_a_time_trains_in_a_folder(fit, tmp_path):
+    (tmp_path / "run").mkdir()
+    with FileLock(tmp_path / ".run.lock"):
+        (tmp_path / ".run.holder").write_text('{"process": 17, "machine": "abacus"}')
+        run = fit(tmp_path)
+    assert run.returncode == 2
+    assert "Another run is training in run (process 17 on abacus): wait for it" in run.said
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 @pytest.mark.slow
@@ -151,12 +185,26 @@ def test_a_loss_that_becomes_nan_stops_the_run_and_keeps_the_last_good_checkpoin
     assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
 
 
+def run_on_two(folder, **environment):
+    """`s12 fit` on two devices: Lightning starts the second by the command line."""
+    command = [sys.executable, str(HERE / "run_s12.py"), *RECIPE, "--run_dir", "run", "--data.validation_size", "21"]
+    two = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    environment = os.environ | {"S12_SAMPLES": str(folder / "samples")} | environment
+    return subprocess.run([*command, *two], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_of_a_run_on_two_devices_both_processes_stop_and_one_says_so(tmp_path):
+    run = run_on_two(tmp_path, S12_KILL="step:6", S12_SIGNAL="SIGTERM")
+    assert run.returncode == 143, run.stderr
+    assert [line for line in run.stderr.splitlines() if line.startswith("s12: ")] == [
+        "s12: stopped by SIGTERM; to go on from the last finished epoch, repeat the command with `--ckpt_path last`."
+    ]
+
+
 @pytest.mark.slow
 def test_two_processes_share_an_epoch_without_seeing_an_image_twice(tmp_path):
-    command = [sys.executable, str(HERE / "run_s12.py"), *RECIPE, "--run_dir", "run", "--data.validation_size", "21"]
-    two = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]  # Lightning starts the second by the command line
-    environment = os.environ | {"S12_SAMPLES": str(tmp_path / "samples")}
-    run = subprocess.run([*command, *two], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    run = run_on_two(tmp_path)
     assert run.returncode == 0, run.stderr
     assert "on each of 2 device(s); 5 of 133 sit out" in run.stdout + run.stderr
     lines = [line.split() for line in (tmp_path / "samples").read_text().splitlines()]

@@ -58,7 +58,10 @@ class CSVLog(Logger):
 
     def go_on(self, text: str, before: int | None = None) -> None:
         """Begin with an earlier attempt's rows, those of steps ``before`` one. Raises LogError for what is no log."""
-        rows = [check(row, LogRow, self.path, LogError) for row in csv.DictReader(io.StringIO(text))]
+        table = csv.DictReader(io.StringIO(text))
+        if "step" not in (table.fieldnames or ()):
+            raise LogError(f"{self.path} cannot be read as a log of training: it has no column step.")
+        rows = [check(row, LogRow, self.path, LogError) for row in table]
         self.rows = {int(row["step"]): dict(row) for row in rows if before is None or int(row["step"]) < before}
 
     def go_on_from_file(self, step: int) -> None:

@@ -44,6 +44,7 @@ EXPECTED_WARNINGS = (
     "You're using the WeightAveraging callback, but loading a checkpoint outside",
     "The number of training batches .* is smaller than the logging interval",
     "Detected pickle protocol",
+    "It is recommended to use `self.log",
     "Total length of `list` across ranks is zero",
     ".*LeafSpec",
 )
