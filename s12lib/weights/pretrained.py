@@ -48,7 +48,7 @@ def load_card(name: str = "page_resnet_cifar10") -> Card:
 def read_card(path: Path) -> Card:
     """The card that lies beside a file of weights. Raises WeightsError, with the file's name, when it is none."""
     if not path.with_suffix(".json").exists():
-        raise WeightsError(f"{path.name} has no card {path.with_suffix('.json')} beside it: {_way_out(path)}.")
+        raise WeightsError(f"{path.name} has no card {path.with_suffix('.json').name} beside it: {_way_out(path)}.")
     card = read_json(path.with_suffix(".json"), Card, WeightsError)
     named, count = card.get("classes"), card["architecture"]["arguments"]["num_classes"]
     if named and len(named) != count:
