@@ -162,7 +162,7 @@ class LogRow(TypedDict):
 
 NAMES: dict[Any, str] = {
     RunMetadata: "the run of a checkpoint", Result: "a result", Ablation: "the run of an ablation",
-    Card: "the card of weights", LogRow: "a log of training",
+    Card: "the card of weights", NetworkArguments: "a checkpoint of PageResNet", LogRow: "a log of training",
 }  # fmt: skip
 Kind = TypeVar("Kind")
 

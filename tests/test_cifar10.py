@@ -10,6 +10,8 @@ import re
 import socket
 import tarfile
 import threading
+import tracemalloc
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,8 +116,8 @@ DAMAGED = {
     "truncated": (lambda arrays, trap: npz(arrays)[:-1000], "not a zip file"),
     "first half": (lambda arrays, trap: npz(arrays)[:90_000], "not a zip file"),
     "one pixel changed": (lambda arrays, trap: npz(arrays).replace(b"\x00\x32\x64", b"\x01\x32\x64", 1), "CRC"),
-    "object array": (with_object_array, "Object arrays"),
-    "missing array": (lambda a, trap: npz({k: v for k, v in a.items() if k != "test_images"}), "test_images is not"),
+    "object array": (with_object_array, "no plain arrays"),
+    "missing array": (lambda a, trap: npz({k: v for k, v in a.items() if k != "test_images"}), "no array test_images"),
     "too few images": (changed("train_images", lambda x: x[:-1]), r"train_images is uint8 \(49, 32, 32, 3\)"),
     "channels first": (changed("test_images", lambda x: x.transpose(0, 3, 1, 2)), r"uint8 \(10, 3, 32, 32\)"),
     "too few labels": (changed("test_labels", lambda x: x[:-1]), r"test_labels is uint8 \(9,\)"),
@@ -145,7 +147,7 @@ def test_a_damaged_file_is_refused_by_name_and_left_alone(damage, small, tmp_pat
 
 
 def test_a_missing_file_is_told_as_such(tmp_path):
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="it is not there"):
         read_cifar10(tmp_path / "cifar10.npz")
 
 
@@ -439,3 +441,69 @@ def test_an_archive_that_could_not_be_unpacked_is_not_downloaded_again(
 def test_a_copy_that_is_not_there_is_named(name, tmp_path):
     with pytest.raises(DataError, match=rf"taken from .*{name} .*No such file"):
         prepare_cifar10(tmp_path / "data", tmp_path / name)
+
+
+# ---- files that are not what they seem -------------------------------------------------------------------------------
+
+
+def bomb(path):
+    """A small file whose training images unpack to a gigabyte."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in ("train_labels", "test_images", "test_labels"):
+            archive.writestr(f"{name}.npy", b"")
+        with archive.open("train_images.npy", "w") as member:
+            for _ in range(300):
+                member.write(bytes(1_000_000))
+
+
+def no_array(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("train_images", "train_labels", "test_images", "test_labels"):
+            archive.writestr(f"{name}.npy", b"no array at all")
+
+
+def junk_first(path):
+    np.savez(path, train_images=np.zeros(3))
+    path.write_bytes(b"junk" + path.read_bytes())
+
+
+def a_pickle(path):
+    path.write_bytes(pickle.dumps({"train_images": [1, 2, 3]}))
+
+
+def a_pipe(path):
+    os.mkfifo(path)
+
+
+def a_giant(path):
+    with open(path, "wb") as file:
+        file.truncate(10**12)
+
+
+def a_folder(path):
+    path.mkdir()
+
+
+@pytest.mark.parametrize("made", [bomb, no_array, junk_first, a_pickle, a_pipe, a_giant, a_folder])
+def test_what_is_no_cifar10_is_refused_before_it_is_unpacked_and_nobody_is_told_to_unpickle_it(made, tmp_path):
+    path = tmp_path / "cifar10.npz"
+    made(path)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"cifar10\.npz") as refusal:
+        read_cifar10(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000_000
+    assert "pickle" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_data_that_may_not_be_read_are_not_called_damaged(tmp_path, monkeypatch):
+    (tmp_path / "cifar10.npz").write_bytes(b"PK")
+
+    def denied(*arguments, **settings):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", denied)
+    with pytest.raises(DataError, match="you may not read or write it"):
+        read_cifar10(tmp_path / "cifar10.npz")

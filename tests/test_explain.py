@@ -429,3 +429,22 @@ def test_a_model_without_the_layers_is_refused(function, wrong):
         TypeError, match="model must be a network with the children prep, layer1, layer2, layer3 and head"
     ):
         function(wrong, IMAGES)
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile], ids=["DataParallel", "compile"])
+def test_a_wrapped_model_is_explained_as_the_one_inside(wrap, model):
+    assert torch.equal(gradcam(wrap(model), IMAGES[:1]), gradcam(model, IMAGES[:1]))
+
+
+def test_activations_kept_on_a_module_are_no_obstacle(model):
+    def keep(module, arguments, output):
+        module.kept, module.listed = output, [{"again": output * 2}]
+
+    expected = gradcam(model, IMAGES[:1])
+    handle = model.layer3.register_forward_hook(keep)
+    model(normalize(IMAGES[:1])).sum().backward()
+    handle.remove()
+    kept = model.layer3.kept
+    assert torch.equal(gradcam(model, IMAGES[:1]), expected)
+    assert model.layer3.kept is kept
+    assert kept.grad_fn is not None

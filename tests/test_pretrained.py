@@ -1,6 +1,7 @@
 """Weights on disk are what their card says, or they are refused."""
 
 import hashlib
+import json
 import os
 import pickle
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import s12lib
@@ -248,3 +249,55 @@ def test_measure_equals_explicit_passes_over_every_view(network):
 def test_predict_refuses_other_pictures(network, images, error):
     with pytest.raises(error, match="images"):
         predict(network, images)
+
+
+def spoiled(path, change) -> None:
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_weights_that_are_not_finite_are_neither_packed_nor_loaded(value, checkpoint, tmp_path):
+    out = tmp_path / "packed.safetensors"
+    pack(checkpoint[0], out)
+    weights = load_file(out)
+    weights["prep.1.running_mean"][0] = value if value != 1e30 else float("inf")
+    save_file(weights, out)
+    card = json.loads(out.with_suffix(".json").read_text())
+    out.with_suffix(".json").write_text(json.dumps(card | {"sha256": hashlib.sha256(out.read_bytes()).hexdigest()}))
+    with pytest.raises(WeightsError, match=r"NaN or infinite numbers in prep\.1\.running_mean"):
+        load_weights(out)
+    spoiled(checkpoint[0], lambda content: content["state_dict"]["network.prep.0.weight"][0, 0, 0, 0].fill_(value))
+    with pytest.raises(CheckpointError, match=r"last\.ckpt holds NaN, infinite or huge numbers in prep\.0\.weight"):
+        pack(checkpoint[0], tmp_path / "again.safetensors")
+    assert not (tmp_path / "again.safetensors").exists()
+
+
+def test_a_card_with_another_number_of_names_than_classes_is_refused(checkpoint, tmp_path):
+    out = tmp_path / "packed.safetensors"
+    pack(checkpoint[0], out)
+    card = json.loads(out.with_suffix(".json").read_text())
+    out.with_suffix(".json").write_text(json.dumps(card | {"classes": ["a"] * 9}))
+    with pytest.raises(WeightsError, match="it names 9 classes for a network of 10"):
+        load_weights(out)
+
+
+def test_a_checkpoint_with_odd_arguments_of_its_network_is_not_packed(checkpoint, tmp_path):
+    spoiled(checkpoint[0], lambda content: content["hyper_parameters"].update(logit_scale="x"))
+    with pytest.raises(CheckpointError, match=r"last\.ckpt cannot be read as a checkpoint of PageResNet: logit_scale"):
+        pack(checkpoint[0], tmp_path / "packed.safetensors")
+
+
+def test_a_look_is_noted_before_any_file_says_what_it_found(checkpoint, tmp_path):
+    def note(card):
+        raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        pack(checkpoint[0], tmp_path / "packed.safetensors", None, note)
+    assert not list(tmp_path.glob("packed*"))
+
+
+def test_a_mistyped_name_of_weights_gets_the_nearest_one():
+    with pytest.raises(ValueError, match="did you mean page_resnet_shapes"):
+        load_pretrained("page_resnet_shape")

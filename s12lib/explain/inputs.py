@@ -43,13 +43,31 @@ def in_chunks(
 def float32_copy(model: nn.Module) -> nn.Module:
     """A copy of the model in eval mode and float32, without gradients, on the same device: to be used and thrown away.
 
-    Raises TypeError when the model is no PageResNet-like network, that is, lacks one of its children.
+    A model wrapped for several devices or by ``torch.compile`` is taken out of its wrapping, and activations that were
+    kept on a module, as by a hook, come along without their graph, which could not be copied. Raises TypeError when
+    the model is no PageResNet-like network, that is, lacks one of its children.
     """
+    while isinstance(inner := getattr(model, "module", getattr(model, "_orig_mod", None)), nn.Module):
+        model = inner
     if not isinstance(model, nn.Module) or not {*LAYERS, "head"} <= dict(model.named_children()).keys():
         parts = f"{', '.join(LAYERS)} and head"
         raise TypeError(f"model must be a network with the children {parts}, but it is a {type(model).__name__}.")
     with torch.inference_mode(False):  # parameters made in inference mode could not take part in a backward pass
-        return copy.deepcopy(model).float().eval().requires_grad_(False)
+        without_graph = {id(kept): kept.detach() for kept in kept_tensors(model)}
+        return copy.deepcopy(model, without_graph).float().eval().requires_grad_(False)
+
+
+def kept_tensors(model: nn.Module) -> Iterator[torch.Tensor]:
+    """The results of computations that are kept on the model's modules, in lists and dictionaries too."""
+    waiting: list[Any] = [vars(module) for module in model.modules()]
+    while waiting:
+        kept = waiting.pop()
+        if isinstance(kept, torch.Tensor) and not kept.is_leaf:
+            yield kept
+        elif isinstance(kept, dict):
+            waiting += kept.values()
+        elif isinstance(kept, list | tuple):
+            waiting += kept
 
 
 @contextmanager

@@ -1,15 +1,17 @@
-"""``metrics.csv``: what a run logged, a row a step, over all its attempts."""
+"""``metrics.csv``: what a run logged, a row a step, over all its attempts; and TensorBoard's log beside it."""
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
 from s12lib.errors import CourseError
-from s12lib.files import atomic_write, read_text
+from s12lib.files import atomic_write, read_text, shown
 from s12lib.schemas import LogRow, check
 
 
@@ -28,6 +30,7 @@ class CSVLog(Logger):
         super().__init__()
         self.path = folder / "metrics.csv"
         self.rows: dict[int, dict[str, Any]] = {}
+        self.saved = False
 
     name = property(lambda self: "")
     version = property(lambda self: "")
@@ -72,4 +75,30 @@ class CSVLog(Logger):
     @rank_zero_only
     def save(self) -> None:
         if self.rows:  # Lightning saves before a resume has read the rows of the attempt before
+            if self.saved and not self.path.exists():
+                print(
+                    f"{shown(self.path.parent)} was moved or deleted while its run was training: the whole log and the "
+                    "checkpoints from now on go to a new folder of that name.",
+                    file=sys.stderr,
+                )
+            self.saved = True
             atomic_write(self.path, self.text().encode())
+
+
+class RunTensorBoard(TensorBoardLogger):
+    """TensorBoard's log in the run's folder; where that is gone it falls silent instead of ending the run."""
+
+    def is_there(self) -> bool:
+        return self._experiment is None or Path(self.log_dir).is_dir()
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        if self.is_there():
+            super().log_metrics(metrics, step)
+
+    def save(self) -> None:
+        if self.is_there():
+            super().save()
+
+    def finalize(self, status: str) -> None:
+        if self.is_there():
+            super().finalize(status)

@@ -13,7 +13,8 @@ from typing import Any
 from s12lib.results import records
 from s12lib.schemas import Result
 from s12lib.training import hardware, provenance
-from s12lib.training.recipe import RecipeCLI, expect_warnings, run
+from s12lib.training.expected_warnings import expect_warnings
+from s12lib.training.recipe import RecipeCLI, run
 
 KEYS = {
     "test accuracy": "test_accuracy",

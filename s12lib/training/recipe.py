@@ -1,8 +1,6 @@
 """`s12 fit|validate|test`: a recipe, resolved by LightningCLI, run in one fixed directory."""
 
-import logging
 import sys
-import warnings
 from argparse import ArgumentError
 from contextlib import nullcontext
 from functools import cached_property
@@ -12,7 +10,6 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.tensorboard import _TENSORBOARD_AVAILABLE
 from pytorch_lightning.utilities import rank_zero_info
 
@@ -23,32 +20,17 @@ from s12lib.datamodule import (
     ImageArrays,
 )
 from s12lib.files import shown, user_path
-from s12lib.inference import logits_of
-from s12lib.results import records as results
-from s12lib.training import hardware, provenance
+from s12lib.results import records
+from s12lib.training import hardware, look, provenance
 from s12lib.training.arguments import RecipeError, check_arguments, in_our_words
 from s12lib.training.callbacks import RunCheckpoint, RunRecord, SafeCheckpointIO, StopWhenDiverged
-from s12lib.training.checkpoints import CheckpointError, network_weights, read_checkpoint, run_of, weights_sha256
-from s12lib.training.csv_log import CSVLog
+from s12lib.training.checkpoints import network_weights, read_checkpoint, weights_sha256
+from s12lib.training.csv_log import CSVLog, RunTensorBoard
+from s12lib.training.expected_warnings import expect_warnings
 from s12lib.training.progress_bar import RunBar
 from s12lib.training.run_folder import RunFolder, first_process
 from s12lib.training.signals import RunStopped, StopOnSignal, Stopped, stoppable
 from s12lib.training.trainer_settings import check_trainer
-
-EXPECTED_WARNINGS = (
-    "LightningCLI's args parameter",
-    "JsonargparseDeprecationWarning",
-    "``instantiate_classes`` was deprecated",
-    "Checkpoint directory .* exists and is not empty",
-    "callbacks used to create the checkpoint need to be provided",
-    "You're using the WeightAveraging callback, but loading a checkpoint outside",
-    "The number of training batches .* is smaller than the logging interval",
-    "Detected pickle protocol",
-    "It is recommended to use `self.log",
-    "Total length of `list` across ranks is zero",
-    ".*LeafSpec",
-)
-"""What Lightning warns of and this command does on purpose, or cannot help."""
 
 
 class RecipeCLI(LightningCLI):
@@ -135,7 +117,7 @@ class RecipeCLI(LightningCLI):
             log = CSVLog(self.run_folder.path)
             settings["logger"] = [log, *(as_list(given.logger) if given.logger is not True else [])]
             if _TENSORBOARD_AVAILABLE:
-                settings["logger"].append(TensorBoardLogger(self.run_folder.path, name="", version="tensorboard"))
+                settings["logger"].append(RunTensorBoard(self.run_folder.path, name="", version="tensorboard"))
             bar = [] if given.enable_progress_bar is False else [RunBar()]
             settings["callbacks"] = [*self.run_callbacks(log), *bar, *settings["callbacks"]]
         return super().instantiate_trainer(**settings | kwargs)
@@ -196,42 +178,20 @@ class RecipeCLI(LightningCLI):
             raise ValueError(
                 "There is no validation split to measure on: train with one, such as validation_size 5000."
             )
-        self.read_its_own_checkpoint("validate")
+        self.take_checkpoint()
 
     def before_test(self) -> None:
         if self.settings.trainer.fast_dev_run or self.settings.trainer.limit_test_batches is not None:
             raise ValueError("A test is of the whole test set: leave out limit_test_batches and fast_dev_run.")
-        self.read_its_own_checkpoint("test")
-        results.make_ready(self.run, weights_sha256(network_weights(self.checkpoint)))
+        self.take_checkpoint()
+        records.make_ready(self.run, weights_sha256(network_weights(self.checkpoint)))
 
-    def read_its_own_checkpoint(self, subcommand: str) -> None:
-        """What is measured must have been trained on just this training split: other splits hold images of it."""
-        path = self._prepare_subcommand_kwargs(subcommand)["ckpt_path"]
-        self.checkpoint, data = read_checkpoint(path), self.datamodule
-        self.run = run_of(self.checkpoint, path)
-        if self.run["dataset"] != data.name:
-            raise CheckpointError(f"{path} is not from `s12 fit` on {data.name}: {subcommand} it on its own data.")
-        data.setup()
-        if fingerprint(data.splits["train"]) != self.run["train_fingerprint"]:
-            raise CheckpointError(
-                f"{path} was trained on other images of {data.name}: {subcommand} it with the data settings that it "
-                "was trained with."
-            )
+    def take_checkpoint(self) -> None:
+        path = self._prepare_subcommand_kwargs(str(self.subcommand))["ckpt_path"]
+        self.checkpoint, self.run = look.own_checkpoint(path, self.datamodule, str(self.subcommand))
 
     def test(self, **kwargs: Any) -> None:
-        """Measure on the test set, and show nothing before the look is on record in ``results/``."""
-        self.trainer.test(**kwargs | {"verbose": False})
-        metrics: dict[str, Any] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-        metrics["test_fingerprint"] = fingerprint(self.datamodule.splits["test"])
-        weights = weights_sha256(network_weights(self.checkpoint))
-        if self.trainer.is_global_zero:
-            path = results.record(self.run, metrics | {"train_accuracy": None}, weights)
-        train = self.datamodule.splits["train"]
-        network = self.model.network.to(self.trainer.strategy.root_device)
-        metrics["train_accuracy"] = (logits_of(network, train.images).argmax(1) == train.labels).float().mean().item()
-        if self.trainer.is_global_zero:
-            results.add_to(path, metrics)
-            print(f"{results.accuracies(self.datamodule.name, metrics)}; written to {path}.")
+        look.test(self.trainer, self.checkpoint, self.run, **kwargs)
 
 
 def whole_seed(seed: int | bool) -> int:
@@ -244,13 +204,6 @@ def whole_seed(seed: int | bool) -> int:
 def as_list(given: Any) -> list[Any]:
     """One or several of something, or none."""
     return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
-
-
-def expect_warnings() -> None:
-    """Keep Lightning from warning of what this command does on purpose."""
-    logging.getLogger("pytorch_lightning.callbacks.weight_averaging").setLevel(logging.ERROR)
-    for message in EXPECTED_WARNINGS:
-        warnings.filterwarnings("ignore", message=f".*{message}")
 
 
 def run(args: list[str]) -> RecipeCLI:

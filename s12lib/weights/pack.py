@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from safetensors.torch import save
 
 from s12lib.files import atomic_write
 from s12lib.model import PageResNet
+from s12lib.schemas import Card, NetworkArguments, check
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint, run_of
 
 if TYPE_CHECKING:
@@ -22,20 +24,27 @@ INTENDED_USE = (
 )
 
 
-def pack(checkpoint_path: Path, out: Path, test: "Split | None" = None) -> dict[str, Any]:
+def pack(
+    checkpoint_path: Path,
+    out: Path,
+    test: "Split | None" = None,
+    before_writing: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
     """Turn a checkpoint into float16 safetensors at ``out`` and a card beside it, with the ending ``.json``.
 
     The run's ``metrics.csv``, if it lies beside the checkpoint, comes along as the recorded curve, ending ``.csv``.
 
     BatchNorm's statistics stay float32. The accuracies on the card are those of the saved file, in float32, on
-    ``test``, the test split of the run's dataset; without it they are None. Returns the card. Raises CheckpointError.
+    ``test``, the test split of the run's dataset; without it they are None. ``before_writing`` is
+    called with the card before any file is written. Returns the card. Raises CheckpointError.
     """
     checkpoint = read_checkpoint(checkpoint_path)
     hyper_parameters, run = checkpoint.get("hyper_parameters", {}), run_of(checkpoint, checkpoint_path)
     if hyper_parameters.get("network") != "page_resnet":
         raise CheckpointError(f"{checkpoint_path} does not come from `s12 fit` with the network page_resnet.")
     weights = network_weights(checkpoint)
-    arguments = {key: hyper_parameters[key] for key in ("num_classes", "logit_scale")}
+    arguments = {key: hyper_parameters[key] for key in ("num_classes", "logit_scale") if key in hyper_parameters}
+    check(arguments, NetworkArguments, checkpoint_path, CheckpointError)
     network = PageResNet(**arguments)
     count = sum(parameter.numel() for parameter in network.parameters())
     try:
@@ -47,8 +56,10 @@ def pack(checkpoint_path: Path, out: Path, test: "Split | None" = None) -> dict[
         key: (value if keeps_float32(key) else value.half()).contiguous()  # safetensors refuses channels_last
         for key, value in weights.items()
     }
+    if broken := [key for key, value in compact.items() if not value.isfinite().all()]:
+        raise CheckpointError(f"{checkpoint_path} holds NaN, infinite or huge numbers in {broken[0]}: it had diverged.")
     content = save(compact)
-    card = {
+    card: dict[str, Any] = {
         "name": out.stem,
         "architecture": {"class": "s12lib.PageResNet", "arguments": arguments, "parameters": count},
         **{key: run[key] for key in ("recipe", "recipe_hash", "seed", "dataset", "train_images", "train_fingerprint")},
@@ -67,6 +78,9 @@ def pack(checkpoint_path: Path, out: Path, test: "Split | None" = None) -> dict[
     if test is not None:
         network.load_state_dict({key: value.float() for key, value in compact.items()})
         card |= {f"test_{name}": value for name, value in measure(network, test.images, test.labels).items()}
+    check(card, Card, out.with_suffix(".json"), CheckpointError)
+    if before_writing is not None:
+        before_writing(card)
     files = {out: content, out.with_suffix(".json"): (json.dumps(card, indent=2) + "\n").encode()}
     curve = checkpoint_path.parent / "metrics.csv"
     if curve.exists():
