@@ -17,7 +17,8 @@ from s12lib.app.familiarity_threshold import write_familiarity
 from s12lib.app.make_examples import write_examples
 from s12lib.data.cifar10 import read_cifar10
 from s12lib.data.splits import Split
-from s12lib.export.onnx_file import Answers, export_verified, reference_images
+from s12lib.export.onnx_file import export_verified
+from s12lib.export.verify import Answers, reference_images
 from s12lib.inference import logits_of
 from s12lib.model import PageResNet
 from s12lib.weights.pretrained import WEIGHTS_DIR, load_card, load_pretrained
