@@ -250,7 +250,8 @@ def test_the_command_writes_the_precision_asked_for_and_measures_both(
 def test_weights_of_another_dataset_are_not_measured_on_cifar10(
     in_an_empty_folder_with_cheap_weights, graph_that_is_made_at_once, network, monkeypatch, capsys
 ):
-    monkeypatch.setattr("s12lib.weights.pretrained.read_card", lambda _: load_card() | {"dataset": "my flowers"})
+    card = load_card() | {"dataset": "my flowers"}
+    monkeypatch.setattr("s12lib.weights.pretrained.read_card", lambda _: card)
     main(["export", "--format", "onnx", "--out", "page.onnx"])
     said = capsys.readouterr().out
     assert said.startswith("my flowers is none of the course's datasets")
