@@ -14,9 +14,9 @@
 #
 # [![Open in Colab](../book/_static/colab-badge.svg)](https://colab.research.google.com/github/OWNER/page-resnet-course/blob/main/lessons/02_model.ipynb)
 #
-# **What happens to a picture on its way through, shape by shape?**
+# **What happens to an image on its way through, shape by shape?**
 #
-# Minutes to run: 1 on a GPU, 1 on a CPU. Reading and solving takes about an hour and a half.
+# Minutes to run: 1 on a GPU, 2 on a CPU. Reading and solving takes about two hours.
 #
 # You need: lesson [01 · The data](01_data.ipynb), or at least to know what a batch is. The
 # [glossary](../book/glossary.md) explains every term.
@@ -24,12 +24,11 @@
 # %% [markdown]
 # ## Where this lesson ends
 #
-# ![The Page ResNet as a row of blocks from the CIFAR-10 picture on the left to ten logits on the right: the maps
-# become smaller and the channels more, and layer3 holds most of the parameters.](images/02_model.png)
+# ![The Page ResNet as a column of blocks, from the CIFAR-10 image at the top to ten logits at the bottom: the maps
+# become smaller and the channels more, and the longest bar, of parameters, is that of layer3.](images/02_model.png)
 #
-# This is David C. Page's network. With it, and much care, he trained CIFAR-10 to 94% in the time that it
-# takes to make tea. By the end you will have built it, and you will be able to account for every number in the
-# picture.
+# This is David C. Page's network. With it, and much care, he trained CIFAR-10 to 94% in the time that it takes to
+# make tea. By the end you will have built it, and you will be able to account for every number in the figure.
 
 # %% [markdown]
 # ## You will be able to
@@ -37,22 +36,24 @@
 # - **build** the Page ResNet from two kinds of blocks;
 # - **count** its parameters by hand, and say where they are and where the work is;
 # - **explain** the order conv, pool, BatchNorm, ReLU, and what a skip connection buys;
-# - **tell** how much of a picture one place of a layer can see, and notice a network in the wrong mode.
+# - **tell** how much of an image one place of a layer can see, and notice a network in the wrong mode.
 
 # %% [markdown]
 # ## Set-up
 #
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
-# %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Set-up (run it first, and after each restart)
 import importlib.util
 import subprocess
 import sys
 
-if importlib.util.find_spec("s12lib") is None:  # on Colab: install the course; PyTorch stays as it is
+# On Colab, install the course; its PyTorch stays as it is.
+if importlib.util.find_spec("s12lib") is None:
     source = "git+https://github.com/OWNER/page-resnet-course"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", source]
+    subprocess.run(install, check=True)
 
 import torch
 from torch import nn
@@ -67,100 +68,100 @@ data = course.data
 # %% [markdown]
 # ## 1. One convolution
 #
-# A convolution slides a small window over its input. At each place it multiplies what lies under the window by its
-# weights, and adds it all up. One set of weights makes one channel of the output.
-#
-# **Predict first.** The network's first convolution takes 3 channels and makes 64, with a window of 3 × 3. How many
-# weights are there? And what will the size be, if the input is padded by one pixel of zeros on each side?
+# A [convolution](../book/glossary.md#term-convolution) slides a small window over its input. At each place it
+# multiplies what lies under the window by its weights, and adds it all up. One set of weights makes one
+# [channel](../book/glossary.md#term-channel) of the output.
 
-# %% tags=["nbval-check-output"]
+# %% [markdown]
+# > **Predict first.** The network's first convolution takes 3 channels and makes 64, with a window of 3 × 3. How many
+# > weights has it?
+# >
+# > <!-- guess: {{conv.weight.numel()}} weights -->
+
+# %% tags=["nbval-check-output", "reveal"]
 from s12lib import normalize
 
 batch = normalize(data.splits["train"].images[:32])
 conv = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)
-print("in:     ", tuple(batch.shape))
-print("out:    ", tuple(conv(batch).shape))
-print("weights:", tuple(conv.weight.shape), "=", f"{conv.weight.numel():,}")
+batch.shape, conv(batch).shape, conv.weight.shape
 
 # %% [markdown]
-# Each of the 64 filters looks at all three colours: 64 × 3 × 3 × 3. The size stays, since every place of the input,
-# also one at the edge, is once the middle of the window.
-#
-# There is no bias, and that is not stinginess. After the convolution comes **BatchNorm**. For each channel it takes
-# the mean and the spread over all places of all pictures in the batch, subtracts the one and divides by the other. Then
-# it multiplies by a weight and adds a bias, which it learns.
-#
-# **Predict first.** Give the convolution a bias of 1,000. How much does BatchNorm's output change?
+# > **Finding.** Each of the 64 filters looks at all three colours: 64 · 3 · 3 · 3 = {{conv.weight.numel():,}}
+# > weights. With one pixel of zeros around the input ([padding](../book/glossary.md#term-padding)) the size stays,
+# > since every place, also one at the edge, is once the middle of the window.
+
+# %% [markdown]
+# There is no bias, and that is not stinginess. After the convolution comes
+# [BatchNorm](../book/glossary.md#term-BatchNorm) ([Ioffe and Szegedy, 2015](../book/references.md#ioffe-2015)). For
+# each channel it takes the mean and the spread over all places of all images in the batch, subtracts the one and
+# divides by the other. Then it multiplies by a weight and adds a bias, both of which it learns. What happens to a
+# bias of 1,000 before it?
 
 # %% tags=["nbval-check-output"]
 norm = nn.BatchNorm2d(64, affine=False).double()
 maps = conv(batch).double()
-change = (norm(maps + 1000) - norm(maps)).abs().max().item()
-print("changed by more than a millionth?", change > 1e-6)
+change = (norm(maps + 1000) - norm(maps)).abs().max()
+bool(change < 1e-6)
 
 # %% [markdown]
-# Not at all. Whatever a bias adds, the mean takes away again. So a convolution before BatchNorm needs none, and no
-# convolution of this network has one.
+# > **Finding.** Whatever a bias adds, the mean takes away again: the output changes by less than a millionth. So no
+# > convolution of this network has a bias.
 
 # %% [markdown]
 # ## 2. Conv, pool, BatchNorm, ReLU
 #
-# Three times on its way the picture is halved. This is the block that does it, in full. **ReLU** turns what is
-# negative into 0, and a **max pool** keeps the largest of each 2 × 2 places.
+# Three times on its way the image is halved. This is the block that does it, in full.
+# [ReLU](../book/glossary.md#term-ReLU) turns what is negative into 0, and a max
+# [pool](../book/glossary.md#term-pooling) keeps the largest of each 2 × 2 places.
 
 
 # %% tags=["nbval-check-output"]
 def conv_pool_bn(in_channels, out_channels):
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
         nn.MaxPool2d(2),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(),
     )
 
 
-block = conv_pool_bn(3, 8)
-print(tuple(batch.shape), "→", tuple(block(batch).shape))
+conv_pool_bn(3, 8)(batch).shape
 
 # %% [markdown]
-# Other networks pool at the end: conv, BatchNorm, ReLU, pool.
-#
-# **Predict first.** In evaluation mode, BatchNorm uses fixed statistics. How far apart are the two orders then, with
-# the same weights?
+# Other networks pool at the end: conv, BatchNorm, ReLU, pool. How different is that, with the same weights? In
+# evaluation mode BatchNorm uses fixed statistics; in training mode, those of the batch.
 
 # %% tags=["nbval-check-output"]
 torch.manual_seed(0)
 conv, pool, norm, relu = conv_pool_bn(3, 8)
-for _ in range(20):
-    norm(pool(conv(batch)))  # let BatchNorm take its statistics
-orders = {"pool early": nn.Sequential(conv, pool, norm, relu), "pool late": nn.Sequential(conv, norm, relu, pool)}
-early, late = (order.eval()(batch) for order in orders.values())
-print("evaluation mode:        the same?", torch.allclose(early, late, atol=1e-5))
+norm(pool(conv(batch)))  # so that it has some running statistics
+early = nn.Sequential(conv, pool, norm, relu)
+late = nn.Sequential(conv, norm, relu, pool)
+evaluating = torch.allclose(early.eval()(batch), late.eval()(batch))
+training = torch.allclose(early.train()(batch), late.train()(batch))
 norm.weight.data[0] = -1
-early, late = (order(batch) for order in orders.values())
-print("a negative weight:      the same?", torch.allclose(early, late, atol=1e-5))
-norm.weight.data[0] = 1
-early, late = (order.train()(batch) for order in orders.values())
-print("training mode:          the same?", torch.allclose(early, late, atol=1e-5))
+negative = torch.allclose(early.eval()(batch), late.eval()(batch))
+evaluating, training, negative
 
 # %% [markdown]
-# In evaluation mode they are the same function! BatchNorm with a positive weight keeps the order of numbers, and so
-# does ReLU. The largest of four stays the largest. Only a negative weight turns them round.
-#
-# Then why pool early? BatchNorm and ReLU have a quarter of the places left to work on. On a GPU, where these two are
-# slow for what they do, Page, whose network of 2018 pooled last, gained time by the exchange. In training it is another
-# network, though: BatchNorm takes its statistics from the winners only.
+# > **Finding.** In evaluation mode the two orders are the same function, as BatchNorm with a positive weight keeps
+# > the order of numbers, and so does ReLU: the largest of four stays the largest. Only a negative weight turns them
+# > round. In training mode they differ, since pooling first, BatchNorm takes its statistics from the winners only.
+
+# %% [markdown]
+# Why pool early? BatchNorm and ReLU then have a quarter of the places to work on, which gained
+# [Page](../book/references.md#the-network-and-the-race) time.
 
 # %% [markdown]
 # ### Exercise: count by formula
 #
-# *Difficulty 1 of 5, about 5 minutes.* How many numbers does training change in a convolution without bias and the
-# BatchNorm after it?
+# > **Difficulty 1 of 5, about 5 minutes.** How many numbers does training change in a convolution without bias and
+# > the BatchNorm after it? `kernel_size` is the side of the window. Return an int.
 
 
 # %% tags=["nbval-check-output"]
 def conv_bn_parameters(in_channels, out_channels, kernel_size=3):
-    """How many parameters a convolution without bias and its BatchNorm have together, an int."""
+    """Two or three ints → the number of parameters, an int."""
     raise NotImplementedError
 
 
@@ -170,8 +171,13 @@ check("conv_bn_parameters", conv_bn_parameters)
 # <details>
 # <summary>Hint</summary>
 #
-# Count the convolution's weights as above. BatchNorm learns two numbers for each channel. (It also keeps a running
-# mean and variance, but these are measured and not trained.)
+# Count the convolution's weights as above.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# BatchNorm learns two numbers for each channel that it gets. Its running mean and variance are measured, not trained.
 #
 # </details>
 # <details>
@@ -182,32 +188,29 @@ check("conv_bn_parameters", conv_bn_parameters)
 #     return kernel_size**2 * in_channels * out_channels + 2 * out_channels
 # ```
 #
-# (Our recipes hold BatchNorm's weights at 1 and train its biases only. They count as parameters all the same.)
+# Our recipes hold BatchNorm's weights at 1 and train its biases only. They count as parameters all the same.
 #
 # </details>
 
 # %% [markdown]
 # ## 3. The residual block
 #
-# A **residual block** computes something from its input and *adds it to the input*: $x + f(x)$. Here $f$ is twice
-# conv, BatchNorm, ReLU. The way around is called the skip connection. The block has to learn only what is to be
-# changed about $x$; to change nothing, it can make $f$ zero.
-#
-# **Predict first.** Page's $f$ ends in a ReLU. What can such a block never do to a number in $x$?
+# A [residual block](../book/glossary.md#term-residual-block) computes something from its input and *adds it to the
+# input*: $x + f(x)$ ([He et al., 2015](../book/references.md#he-2015)). Here $f$ is twice conv, BatchNorm, ReLU. The
+# way around is called the [skip connection](../book/glossary.md#term-skip-connection). The block has to learn only
+# what is to be changed about $x$; to change nothing, it can make $f$ zero.
 
 # %% [markdown]
 # ### Exercise: build it
 #
-# *Difficulty 3 of 5, about 15 minutes.* Use two `nn.Conv2d` (3 × 3, padded, no bias) and two `nn.BatchNorm2d`. Page
-# adds *after* the last ReLU.
-#
-# Published checkers for this very exercise look at shapes and count parameters, and so accept a block that adds
-# nothing. Ours does not.
+# > **Difficulty 3 of 5, about 15 minutes.** Use two `nn.Conv2d` (3 × 3, padded, no bias) and two `nn.BatchNorm2d`.
+# > Page adds *after* the last ReLU. Input and output are (N, channels, H, W). Published checkers for this very
+# > exercise look at shapes and count parameters, and so accept a block that adds nothing. Ours does not.
 
 
 # %% tags=["nbval-check-output"]
 class ResidualBlock(nn.Module):
-    """(N, channels, H, W) → the same shape: x + f(x), where f is conv, BatchNorm, ReLU, conv, BatchNorm, ReLU."""
+    """(N, channels, H, W) → the same shape: x + f(x)."""
 
     def __init__(self, channels):
         super().__init__()
@@ -223,8 +226,15 @@ check("residual", ResidualBlock)
 # <details>
 # <summary>Hint</summary>
 #
-# Make the four layers in `__init__` and keep each under a name of its own. In `forward`, do not write over `x` on the
-# way: you need it at the end. And do not use `x += ...`, which changes the picture of whoever called you.
+# Make the four layers in `__init__` and keep each under a name of its own. In `forward` they are used in the order
+# conv, BatchNorm, ReLU, conv, BatchNorm, ReLU.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# Do not write over `x` on the way: you need it at the end. And do not use `x += ...`, which changes the tensor of
+# whoever called you.
 #
 # </details>
 # <details>
@@ -244,18 +254,21 @@ check("residual", ResidualBlock)
 #         return x + F.relu(self.bn2(self.conv2(h)))
 # ```
 #
-# The package writes it shorter, as an `nn.Sequential` whose `forward` adds its input: read `s12lib/model.py`.
+# The package writes it shorter, as an `nn.Sequential` whose `forward` adds its input: read `s12lib/model.py`. Since
+# $f$ ends in a ReLU, Page's block only adds. He and others put the last ReLU behind the sum, so that theirs can take
+# away as well.
 #
 # </details>
 
 # %% [markdown]
-# It can never make a number smaller, since $f$ is never negative: Page's block only adds. He and others put the last
-# ReLU behind the sum, so that theirs can take away as well.
-#
-# What does the skip buy? Stack 16 such blocks, and 16 of the same without the skip. Nothing is trained. Send numbers
-# in at one end, and send a gradient back from the other.
-#
-# **Predict first.** Going back, will the gradient of the stack without skips die out, or stay, or grow?
+# What does the skip buy? Stack 16 such blocks, and 16 of the same without the skip. Nothing is trained. Send random
+# numbers in at one end, and a gradient back from the other.
+
+# %% [markdown]
+# > **Predict first.** Going back through the stack without skips, will the gradient die out, stay, or grow? By which
+# > factor, over all 16 blocks?
+# >
+# > <!-- guess: {{norms["without skips"][0]:.0f}} -->
 
 # %% tags=["nbval-check-output"]
 from s12lib.model import conv_bn
@@ -263,35 +276,91 @@ from s12lib.model import conv_bn
 ResidualBlock = use("residual", ResidualBlock)
 
 
-def gradient_norms(make_block, depth=16, channels=16):
-    """The gradient's size at each depth of a stack, compared with its size at the end."""
+def plain_block(channels):
+    first, second = (conv_bn(channels, channels) for _ in range(2))
+    return nn.Sequential(*first, *second)
+
+
+def gradient_norms(block, depth=16, channels=16):
     torch.manual_seed(0)
     outputs = [torch.randn(32, channels, 8, 8, requires_grad=True)]
     for _ in range(depth):
-        outputs.append(make_block(channels)(outputs[-1]))
+        outputs.append(block(channels)(outputs[-1]))
         outputs[-1].retain_grad()
     (outputs[-1] * torch.randn_like(outputs[-1])).sum().backward()
-    norms = [output.grad.norm().item() for output in outputs]
-    return [norm / norms[-1] for norm in norms]
+    return [
+        (x.grad.norm() / outputs[-1].grad.norm()).item() for x in outputs
+    ]
+
+
+# %% tags=["hide-input", "reveal"]
+# @title Draw the gradient at each depth
+blocks = {"without skips": plain_block, "with skips": ResidualBlock}
+norms = {name: gradient_norms(block) for name, block in blocks.items()}
+depth = list(range(len(norms["with skips"])))
+curves = {name: (depth, values) for name, values in norms.items()}
+title = "Without skips the gradient grows on its way back"
+where = "Random numbers through untrained blocks: no dataset"
+axes = "depth, in blocks", "gradient, compared with the end"
+viz.show(viz.lines(curves, title, where, *axes, log=True, marker="o"))
+
+# %% [markdown]
+# Most people say that it dies out, since that is what they have read. Without BatchNorm it may. For fully connected
+# networks with BatchNorm [Yang et al. (2019)](../book/references.md#yang-2019) proved, in the limit of wide layers,
+# that it grows exponentially with the depth; a convolution is not what they proved it for, but does the same here. He
+# and others report that in *their* plain networks with BatchNorm the gradients look healthy: they looked for
+# gradients that vanish, and found none. Still those trained worse than with skips.
+#
+# > **Finding.** At the first of 16 blocks the gradient is {{norms["without skips"][0]:.0f}} times as large as at the
+# > last, and with skips {{norms["with skips"][0]:.1f}} times: it has a way around every block, on which nothing
+# > happens to it.
+
+# %% [markdown]
+# Growing or not, does it matter? Train both on a few thousand images, reduced to 8 × 8: six
+# [epochs](../book/glossary.md#term-epoch), with two learning rates each, so that neither suffers from the other's.
 
 
 # %%
-plain = gradient_norms(lambda channels: nn.Sequential(*conv_bn(channels, channels), *conv_bn(channels, channels)))
-skip = gradient_norms(ResidualBlock)
-curves = {"without skips": (range(17), plain), "with skips": (range(17), skip)}
-title = f"16 blocks back, the gradient is {plain[0]:,.0f} times as large; with skips, {skip[0]:.1f} times"
-axis, where = "depth, in blocks", "Random numbers through untrained blocks: no dataset"
-viz.show(viz.lines(curves, title, where, axis, "gradient, compared with the end", log=True, marker="o"))
+def train_stack(block, lr, epochs=6):
+    torch.manual_seed(0)
+    middle = [block(16) for _ in range(16)]
+    ends = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)
+    network = nn.Sequential(*conv_bn(3, 16), *middle, *ends)
+    network.to(course.device)
+    optimizer = torch.optim.SGD(network.parameters(), lr, momentum=0.9)
+    for _ in range(epochs):
+        for few in torch.randperm(len(small)).split(100):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(network(small[few]), labels[few])
+            loss.backward()
+            optimizer.step()
+    answers = network.eval()(small_v).argmax(dim=1)
+    return round((answers == labels_v).double().mean().item(), 3)
+
+
+# %%
+def reduced(split, n):
+    images = F.avg_pool2d(normalize(split.images[:n]), 4)
+    return images.to(course.device), split.labels[:n].to(course.device)
+
+
+small, labels = reduced(data.splits["train"], 500 if course.smoke else 2500)
+small_v, labels_v = reduced(data.splits["validation"], 1000)
+rates = [0.01, 0.03]
+accuracy = {
+    name: [train_stack(block, lr) for lr in rates]
+    for name, block in blocks.items()
+}
+accuracy
 
 # %% [markdown]
-# Most people say that it dies out, since that is what they have read. Without BatchNorm it may. With BatchNorm it
-# *grows*, by about the same factor at each layer, as Yang and others proved in 2019. The first layers of a deep stack
-# would be torn about while the last ones hardly move. No learning rate suits both.
-#
-# With skips the gradient has a way around every block, on which nothing happens to it.
-#
-# Be fair to the plain stack, though. Our network has only two such blocks, not sixteen, and would train without them.
-# Their worth in a short network is smaller, and only runs can tell it: that is one of the ideas in lesson 09.
+# > **Finding.** Of the validation images, the stack without skips gets {{accuracy["without skips"][0]:.0%}} and
+# > {{accuracy["without skips"][1]:.0%}} right with the two learning rates, the one with skips
+# > {{accuracy["with skips"][0]:.0%}} and {{accuracy["with skips"][1]:.0%}}.
+
+# %% [markdown]
+# Be fair to the plain stack, though: this is one seed and a short run, and our network has only two residual blocks,
+# not sixteen. It would train without them. What they are worth there, only runs can tell.
 
 # %% [markdown]
 # ## 4. The whole network
@@ -301,31 +370,40 @@ viz.show(viz.lines(curves, title, where, axis, "gradient, compared with the end"
 # %% tags=["nbval-check-output"]
 from s12lib import PageResNet
 
+last = nn.Linear(512, 10, bias=False)
 stages = {
     "prep": nn.Sequential(*conv_bn(3, 64)),
     "layer1": nn.Sequential(conv_pool_bn(64, 128), ResidualBlock(128)),
     "layer2": conv_pool_bn(128, 256),
     "layer3": nn.Sequential(conv_pool_bn(256, 512), ResidualBlock(512)),
-    "head": nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(512, 10, bias=False)),
+    "head": nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), last),
 }
-x, walk = batch[:2], [("picture", 3, 32, 0)]
+x, walk = batch[:2], [("image", 3, 32, 0)]
 for name, stage in stages.items():
     x = stage(x)
-    walk.append((name, x.shape[1], x.shape[-1] if x.ndim == 4 else 1, sum(p.numel() for p in stage.parameters())))
-    print(f"{name:<8} {walk[-1][3]:>9,} parameters   out: {tuple(x.shape)}")
-print(f"{sum(stop[3] for stop in walk):,} in all; the package's: {sum(p.numel() for p in PageResNet().parameters()):,}")
+    side = x.shape[-1] if x.ndim == 4 else 1
+    parameters = sum(p.numel() for p in stage.parameters())
+    walk.append((name, x.shape[1], side, parameters))
+walk
 
-# %% tags=["goal"]
+# %% tags=["goal", "hide-input"]
+# @title Draw the walk through the network
+total = sum(stop[3] for stop in walk)
 largest = max(walk, key=lambda stop: stop[3])
-title = f"{largest[0]} holds {largest[3] / sum(stop[3] for stop in walk):.0%} of the parameters"
-where = f"Shapes and parameters of the Page ResNet, on {data.name}; drawn not to scale"
+title = f"{largest[0]} holds {largest[3] / total:.0%} of the parameters"
+where = f"The Page ResNet on {data.name}; blocks not to scale, bars are"
 viz.show(viz.shape_walk(walk, title, where))
 
 # %% [markdown]
-# There is a rhythm in it: each halving of the size goes with a doubling of the channels. A map has a quarter of the
-# places then, and twice the channels. And the last step, `MaxPool2d(4)`, takes from each of the 512 maps a single
-# number, its largest. The network asks *is it there?* and forgets *where*. What comes out of the head are the
-# **logits**: one number for each class, of any size. The class with the largest is the answer.
+# > **Finding.** {{largest[0]}} holds {{largest[3]:,}} of the {{total:,}} parameters, {{largest[3] / total:.0%}}.
+
+# %% [markdown]
+# There is a rhythm in it: each halving of the size goes with a doubling of the channels. The last pool,
+# `MaxPool2d(4)`, takes from each of the 512 maps a single number, its largest. The network asks *is it there?* and
+# forgets *where*. What comes out of the head are the [logits](../book/glossary.md#term-logits): one number for each
+# class, of any size. The class with the largest is the answer. `PageResNet` also multiplies them by a small constant,
+# the [logit scale](../book/glossary.md#term-logit-scale): 1/8 with Page, 1/16 in this course's recipes. It changes no
+# answer; it makes the untrained network modest about what it does not know.
 #
 # The package's network in full, as torchsummary sees it. Take three convolutions of your choice, each with its
 # BatchNorm, and check them with your formula.
@@ -334,58 +412,66 @@ viz.show(viz.shape_walk(walk, title, where))
 from torchsummary import summary
 
 conv_bn_parameters = use("conv_bn_parameters", conv_bn_parameters)
-print("prep by the formula:", f"{conv_bn_parameters(3, 64):,}")
 summary(PageResNet().eval(), (3, 32, 32), device="cpu")
+conv_bn_parameters(3, 64)
 
 # %% [markdown]
 # Note `.eval()`. torchsummary sends random numbers through the network, and in training mode BatchNorm would take its
 # statistics from them. Merely looking would change the network. Hold on to that thought.
-#
-# **Predict first.** So nearly all parameters are in `layer3`. Is nearly all the *work* there, too? Count the
-# multiplications for one picture.
+
+# %% [markdown]
+# > **Predict first.** So nearly all parameters are in one stage. What share of the *work* does it do, in per cent of
+# > all multiplications?
+# >
+# > <!-- guess: {{100 * share:.0f}} % -->
 
 # %%
 work = {}
 for name, stage in PageResNet().named_children():
+    side = {"prep": 32, "layer1": 32, "layer2": 16, "layer3": 8}.get(name)
     for layer in stage.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            key = f"{name}, {layer.weight.shape[1]} → {layer.weight.shape[0]}"
-            side = {"prep": 32, "layer1": 32, "layer2": 16, "layer3": 8, "head": 1}[name]
-            inside = isinstance(layer, nn.Conv2d) and layer.in_channels == layer.out_channels
-            places = (side // 2 if inside else side) ** 2  # the residual block comes after the pool
-            work[key] = work.get(key, 0) + layer.weight.numel() * places / 1e6
-share = sum(w for key, w in work.items() if key.startswith(largest[0])) / sum(work.values())
-of_all = largest[3] / sum(stop[3] for stop in walk)
-title = f"{largest[0]} holds {of_all:.0%} of the parameters and does {share:.0%} of the work"
-where = "Arithmetic for one picture of 32 × 32: no dataset"
-viz.show(viz.bars(work, title, where, "million multiplications", "{:,.1f}"))
+        if isinstance(layer, nn.Conv2d):
+            halved = layer.in_channels == layer.out_channels  # pooled
+            places = (side // 2 if halved else side) ** 2
+            key = f"{name}, {layer.in_channels} → {layer.out_channels}"
+            millions = layer.weight.numel() * places / 1e6
+            work[key] = work.get(key, 0) + millions
+
+# %% tags=["hide-input", "reveal"]
+# @title Draw the work of each step
+of_largest = sum(w for key, w in work.items() if largest[0] in key)
+share = of_largest / sum(work.values())
+title = f"{largest[0]} does {share:.0%} of the work"
+where = "Arithmetic for one image of 32 × 32: no dataset"
+axis = "million multiplications"
+viz.show(viz.bars(work, title, where, axis, "{:,.1f}"))
 
 # %% [markdown]
-# No. Each 3 × 3 step of the rhythm costs the same, to the last multiplication: `layer1` does as much as `layer3`, with
-# a sixteenth of its parameters. (`prep` and the head hardly count.) Half the side means a quarter of the places; twice
-# the channels on both sides mean four times the weights. The two cancel. (The residual blocks have two convolutions
-# each, on maps already pooled.)
+# Each 3 × 3 step of the rhythm costs the same, to the last multiplication. Half the side means a quarter of the
+# places; twice the channels on both sides mean four times the weights. The two cancel. (The residual blocks have two
+# convolutions each, on maps already pooled.) Equal work is not equal time, though: small maps keep a processor less
+# busy.
 #
-# That is why networks of this kind have this rhythm. And it says that no single layer is worth attacking. Equal work
-# is not equal time, though: small maps keep a processor less busy.
+# > **Finding.** {{largest[0]}} does {{share:.0%}} of the work with {{largest[3] / total:.0%}} of the parameters.
+# > layer1 does as much, with {{walk[2][3] / largest[3]:.1%}} of its parameters.
 
 # %% [markdown]
 # ## 5. How much one place can see
 #
-# A place in the first layer's output sees 3 × 3 pixels. A place in the second sees 3 × 3 of *those*. The **receptive
-# field** grows with every layer, and after a pool it grows twice as fast, since one step to the side is two pixels of
-# the picture.
+# A place in the first layer's output sees 3 × 3 pixels. A place in the second sees 3 × 3 of *those*. The
+# [receptive field](../book/glossary.md#term-receptive-field) grows with every layer, and after a pool it grows twice
+# as fast, since one step to the side is two pixels of the image.
 
 # %% [markdown]
 # ### Exercise: the receptive field
 #
-# *Difficulty 3 of 5, about 15 minutes.* A layer is a pair, `(kernel_size, stride)`. Walk through a list of them and
-# return how many pixels wide the field of one output place is.
+# > **Difficulty 3 of 5, about 15 minutes.** A layer is a pair, `(kernel_size, stride)`. Walk through a list of them,
+# > from the input on, and return how many input pixels wide the field of one output place is: an int.
 
 
 # %% tags=["nbval-check-output"]
 def receptive_field(layers):
-    """[(kernel_size, stride), ...] from the input on → the side of the receptive field in input pixels, an int."""
+    """[(kernel_size, stride), …] → the side of the field, an int."""
     raise NotImplementedError
 
 
@@ -396,8 +482,14 @@ check("receptive_field", receptive_field)
 # <summary>Hint</summary>
 #
 # Keep two numbers: the size of the field, and the *jump*, which is how many input pixels lie between two neighbours
-# of the current layer. Both begin at 1. A kernel of 3 adds one jump on each side. A stride of 2 doubles the jump, for
-# the layers that follow.
+# of the current layer. Both begin at 1.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# A kernel of 3 adds one jump on each side. A [stride](../book/glossary.md#term-stride) of 2 doubles the jump, for the
+# layers that follow.
 #
 # </details>
 # <details>
@@ -417,76 +509,200 @@ check("receptive_field", receptive_field)
 # %% tags=["nbval-check-output"]
 receptive_field = use("receptive_field", receptive_field)
 conv_layer, pool_layer = (3, 1), (2, 2)
-path = []
-for name, layers in {
-    "prep": [conv_layer],
-    "layer1": [conv_layer, pool_layer, conv_layer, conv_layer],
-    "layer2": [conv_layer, pool_layer],
-    "layer3": [conv_layer, pool_layer, conv_layer, conv_layer],
-}.items():
-    path += layers
-    print(f"{name:<7} {receptive_field(path):>3} pixels a side")
+halving, residual = [conv_layer, pool_layer], [conv_layer] * 2
+path = [conv_layer, *halving, *residual, *halving, *halving, *residual]
+ends = {"prep": 1, "layer1": 5, "layer2": 7, "layer3": 11}
+sides = {name: receptive_field(path[:end]) for name, end in ends.items()}
+sides
 
 # %% [markdown]
-# At the end it is wider than the picture. Each of the last 16 places can see everything there is.
-#
-# **Predict first.** Can see, or does see? Take one place near the middle of each stage's output, and ask by a
-# gradient how much each input pixel moves it.
+# At the end it is wider than the image. Each of the last 16 places can see everything there is. Can see, or does see?
+# Take one place near the middle of each stage's output, and ask by a [gradient](../book/glossary.md#term-gradient)
+# how much each input pixel moves it.
+
+# %% [markdown]
+# > **Predict first.** In layer3's map the middle place has a quarter of the image around it. What share of what moves
+# > it comes from there, in per cent? An even spread would be 25.
+# >
+# > <!-- guess: {{100 * near:.0f}} % -->
 
 # %%
 from s12lib import load_pretrained
 
-network = load_pretrained("page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes")
-names, fields = ["prep", "layer1", "layer2", "layer3"], []
-for k in range(len(names)):
+cifar = data.name == "CIFAR-10"
+name = "page_resnet_cifar10" if cifar else "page_resnet_shapes"
+network, fields = load_pretrained(name), []
+for k in range(4):
     x = batch[:16].clone().requires_grad_()
     maps = nn.Sequential(*list(network.children())[: k + 1])(x)
     middle = maps.shape[-1] // 2
     maps[:, :, middle, middle].sum().backward()
     fields.append(x.grad.abs().sum(1).mean(0))
-share = (fields[-1][12:28, 12:28].sum() / fields[-1].sum()).item()
-pictures = torch.stack([field / field.max() for field in fields])[..., None].expand(-1, -1, -1, 3)
-title = f"layer3 sees far: {share:.0%} of what moves it lies in the quarter around, an even spread would be 25%"
-where = f"How much each pixel moves one middle place; 16 pictures of {data.name}, own scales"
-viz.show(viz.image_grid(pictures, names, title, where, columns=4))
+
+# %% tags=["hide-input", "reveal"]
+# @title Draw how much each pixel moves one place
+near = (fields[-1][12:28, 12:28].sum() / fields[-1].sum()).item()
+shown = torch.stack([field / field.max() for field in fields])
+shown = shown[..., None].expand(-1, -1, -1, 3)
+title = f"layer3 sees far: {near:.0%} come from the quarter around"
+where = (
+    f"16 images of {data.name}; how much each pixel moves a middle place"
+)
+names = list(sides)
+viz.show(viz.image_grid(shown, names, title, where, columns=4))
 
 # %% [markdown]
-# In the early stages the field fades towards its border. There are many ways from a pixel in the middle to the place,
-# and few from a pixel at the edge. Luo and others called this the *effective* receptive field in 2016, and found that
-# training widens it. So we have asked a trained network, whose weights come with the package. In layer3 the fading is
-# weak: the surroundings have more than their even share, but most of what moves the place lies further off. When a
-# heatmap in lesson 05 points at a place, remember that the evidence may lie elsewhere.
+# In the early stages the field fades towards its border: there are many ways from a pixel in the middle to the place,
+# and few from one at the edge. [Luo et al. (2016)](../book/references.md#luo-2016) called this the
+# [effective receptive field](../book/glossary.md#term-effective-receptive-field), and found that training widens it.
+# So we asked a trained network.
+#
+# > **Finding.** One place of layer3 can see {{sides["layer3"]}} pixels a side, more than there are. {{near:.0%}} of
+# > what moves it comes from the quarter around it, more than an even share, and {{1 - near:.0%}} from further off.
+# > When a heatmap in [lesson 05](05_gradcam.ipynb) points at a place, the evidence may lie elsewhere.
 
 # %% [markdown]
-# ## 6. The scale of the logits
+# ## 6. BatchNorm has two modes
 #
-# The last step multiplies the ten logits by a small constant: 1/8 with Page, 1/16 in this course's recipes. Softmax
-# then makes probabilities of them.
+# In training, BatchNorm normalises by the batch. For a single upload in an app there is none. So on the way it keeps
+# running averages: after each batch 0.9 of the old and 0.1 of the new. In
+# [evaluation mode](../book/glossary.md#term-evaluation-mode) it normalises by these.
+
+# %% [markdown]
+# ### Exercise: BatchNorm by hand
 #
-# **Predict first.** An untrained network knows nothing. How sure will it be of its favourite class, with and without
-# the scale? (10% would be honest.)
+# > **Difficulty 4 of 5, about 45 minutes.** Write the layer, without PyTorch's own. It has two parameters, `weight`
+# > (ones at first) and `bias` (zeros), and two buffers, `running_mean` (zeros) and `running_var` (ones), each of
+# > shape (channels,). `forward` takes (N, channels, H, W) and returns weight · (x − mean) / √(var + 10⁻⁵) + bias. In
+# > training, mean and var are the batch's, with var divided by n; the running averages move a tenth of the way
+# > towards them, `running_var` towards the variance with n − 1. In evaluation, mean and var are the running averages,
+# > which stay.
+
 
 # %% tags=["nbval-check-output"]
-torch.manual_seed(0)
-network = PageResNet(logit_scale=1.0).train()
-with torch.no_grad():
-    logits = network(batch)
-for scale in (8, 1, 1 / 8, 1 / 16):
-    print(f"logits × {scale:<7} its favourite gets {(logits * scale).softmax(1).amax(1).mean():.1%} on average")
+class BatchNorm(nn.Module):
+    """(N, channels, H, W) → the same shape, normalised by channel."""
+
+    def __init__(self, channels):
+        super().__init__()
+        raise NotImplementedError
+
+    def forward(self, x):
+        raise NotImplementedError
+
+
+check("batch_norm", BatchNorm)
 
 # %% [markdown]
-# The scale changes no prediction, since the largest stays the largest. It changes how sure the network is to begin
-# with, and how hard it must pull on its weights to become surer. With it the network starts near ignorance, where the
-# loss has a useful gradient for every class, and it stays modest for longer. Think of it as the temperature dial of
-# the last layer.
+# <details>
+# <summary>Hint</summary>
+#
+# `nn.Parameter(torch.ones(channels))` is learned; `self.register_buffer("running_mean", torch.zeros(channels))` is
+# saved and moved with the network, and not learned. `self.training` tells the mode. Averages over `dim=(0, 2, 3)`
+# leave the channel.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# `x.var(dim=(0, 2, 3), correction=0)` divides by n, without `correction` by n − 1. Update the running averages under
+# `torch.no_grad()`, but compute mean and var outside it: the gradient goes through them. `mean[:, None, None]` fits
+# (N, channels, H, W).
+#
+# </details>
+# <details>
+# <summary>Solution</summary>
+#
+# ```python
+# class BatchNorm(nn.Module):
+#     def __init__(self, channels):
+#         super().__init__()
+#         self.weight = nn.Parameter(torch.ones(channels))
+#         self.bias = nn.Parameter(torch.zeros(channels))
+#         self.register_buffer("running_mean", torch.zeros(channels))
+#         self.register_buffer("running_var", torch.ones(channels))
+#
+#     def forward(self, x):
+#         mean, var = self.running_mean, self.running_var
+#         if self.training:
+#             mean = x.mean(dim=(0, 2, 3))
+#             var = x.var(dim=(0, 2, 3), correction=0)
+#             with torch.no_grad():
+#                 self.running_mean.lerp_(mean, 0.1)
+#                 self.running_var.lerp_(x.var(dim=(0, 2, 3)), 0.1)
+#         scale = self.weight / (var + 1e-5).sqrt()
+#         shift = self.bias - mean * scale
+#         return x * scale[:, None, None] + shift[:, None, None]
+# ```
+#
+# The last three lines show something else: in evaluation mode BatchNorm is one multiplication and one addition, and
+# can be put into the convolution before it.
+#
+# </details>
+
+# %% [markdown]
+# Now take the trained network, leave it in training mode, which is a common mistake, and send 160 test images through
+# it, in batches of different sizes.
+
+# %% [markdown]
+# > **Predict first.** Evaluated as it should be, it gets about 95% of CIFAR-10's test images right. How many per cent
+# > when every batch holds images of one class only, as when somebody uploads an album of their cat?
+# >
+# > <!-- guess: {{100 * one_class:.0f}} % -->
+
+# %% tags=["nbval-check-output"]
+import copy
+
+images = normalize(data.splits["test"].images[:160])
+truth = data.splits["test"].labels[:160]
+
+
+def share_right(order, sizes, training=True):
+    fresh = copy.deepcopy(network).train(training)
+    with torch.no_grad():
+        answers = [fresh(x).argmax(1) for x in images[order].split(sizes)]
+    return (torch.cat(answers) == truth[order]).float().mean().item()
+
+
+sizes, mixed = [1, 2, 4, 16, 80], torch.arange(160)
+proper = share_right(mixed, 80, training=False)
+by_size = [share_right(mixed, size) for size in sizes]
+by_class = truth.argsort(stable=True), torch.bincount(truth).tolist()
+
+# %% tags=["hide-input", "reveal"]
+# @title Draw the accuracy over the size of the batch
+one_class = share_right(*by_class)
+ticks = [str(size) for size in sizes]
+places = list(range(len(sizes)))
+curves = {
+    "evaluation mode": (places, [proper] * len(sizes)),
+    "training mode, mixed batches": (places, by_size),
+    "training mode, one class a batch": (
+        places,
+        [one_class] * len(sizes),
+    ),
+}
+title = f"Left in training mode: {by_size[0]:.0%} to {by_size[-1]:.0%}"
+where = f"{len(images)} test images of {data.name}"
+axes = "images in a batch", "share of right answers"
+viz.show(viz.lines(curves, title, where, *axes, marker="o", ticks=ticks))
+
+# %% [markdown]
+# A small batch is a poor guess of all images: its mean and spread vary, and every answer with them. A batch of one
+# class is worse. What all its images have in common, which is the class, is what BatchNorm subtracts.
+#
+# > **Finding.** In evaluation mode the network gets {{proper:.1%}} right, however the images are grouped. In training
+# > mode it is {{by_size[-1]:.1%}} with {{sizes[-1]}} images a batch, {{by_size[3]:.1%}} with {{sizes[3]}}, and
+# > {{by_size[1]:.1%}} with {{sizes[1]}}. When a batch holds the images of one class, again about 16, it is
+# > {{one_class:.1%}}.
 
 # %% [markdown]
 # ### Exercise: find the bug
 #
-# *Difficulty 2 of 5, about 10 minutes.* An app was built on this function. It answers all uploads that arrive together
-# as one batch. Users complained that the same picture got another answer in other company. Run it, first on 32 pictures
-# together, then on the same pictures in groups of four. Then write `predict_classes`: it returns classes, no longer
-# depends on the neighbours, and leaves the network in the mode it came in.
+# > **Difficulty 2 of 5, about 10 minutes.** An app was built on `shipped`. It answers all uploads that arrive
+# > together as one batch. Users complained that the same image got another answer in other company. Run it, and see
+# > what else it does. Then write `predict_classes`: from (N, 3, 32, 32) normalised images it returns (N,) int64
+# > classes, no longer depends on the neighbours, and leaves the network in the mode it came in.
 
 
 # %% tags=["nbval-check-output"]
@@ -500,14 +716,13 @@ network = PageResNet()
 before = network.prep[1].running_mean.clone()
 together = shipped(network, batch)
 apart = torch.cat([shipped(network, few) for few in batch.split(4)])
-share = (together - apart).abs().mean() / together.std(dim=0).mean()
-print(f"the neighbours move a logit by {share:.0%} of what pictures differ by")
-print("the network is still what it was:", torch.equal(before, network.prep[1].running_mean))
+share_moved = (together - apart).abs().mean() / together.std(0).mean()
+bool(share_moved > 0.1), torch.equal(before, network.prep[1].running_mean)
 
 
 # %% tags=["nbval-check-output"]
 def predict_classes(network, images):
-    """(N, 3, 32, 32) normalised → (N,) int64 classes; the network is left in the mode in which it was found."""
+    """(N, 3, 32, 32) normalised → (N,) int64 classes; mode kept."""
     raise NotImplementedError
 
 
@@ -517,15 +732,21 @@ check("predict_classes", predict_classes)
 # <details>
 # <summary>Hint</summary>
 #
-# Which layer looks at the neighbours in the batch? Which mode does a new network start in? `network.training` tells;
-# `network.eval()` and `network.train(...)` change it.
+# Which layer looks at the neighbours in the batch? Which mode does a new network start in?
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# `network.training` tells the mode; `network.eval()` and `network.train(...)` change it. `logits.argmax(dim=1)` are
+# the classes.
 #
 # </details>
 # <details>
 # <summary>Solution</summary>
 #
-# In training mode BatchNorm normalises by the batch at hand, so that each picture's answer depends on who else is in
-# it. And at each look it moves its running statistics. `torch.no_grad()` does nothing against either: it only stops
+# In training mode BatchNorm normalises by the batch at hand, so that each image's answer depends on who else is in
+# it. And at each look it moves its running averages. `torch.no_grad()` does nothing against either: it only stops
 # gradients.
 #
 # ```python
@@ -543,17 +764,22 @@ check("predict_classes", predict_classes)
 # %% tags=["nbval-check-output"]
 predict_classes = use("predict_classes", predict_classes)
 together = predict_classes(network, batch)
-apart = torch.cat([predict_classes(network, few) for few in batch.split(4)])
-print(f"{(together != apart).sum()} of {len(batch)} pictures change their class when the neighbours change")
+apart = [predict_classes(network, few) for few in batch.split(4)]
+(together != torch.cat(apart)).sum()
 
 # %% [markdown]
-# One more fault that makes no noise. A Lightning checkpoint puts the name of the attribute before each tensor's name.
-# What does `strict=False`, which many a post recommends, make of that?
+# One more silent failure. A Lightning checkpoint puts the name of the attribute before each tensor's name. What does
+# `strict=False`, which many a post recommends, make of that?
 
 # %% tags=["nbval-check-output"]
-renamed = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-_, unexpected = PageResNet().load_state_dict(renamed, strict=False)
-print(f"{len(renamed) - len(unexpected)} of {len(renamed)} tensors were loaded, and nothing was said")
+state = network.state_dict()
+renamed = {f"network.{name}": tensor for name, tensor in state.items()}
+result = PageResNet().load_state_dict(renamed, strict=False)
+loaded = len(renamed) - len(result.unexpected_keys)
+loaded, len(renamed)
+
+# %% [markdown]
+# > **Finding.** {{loaded or "None"}} of the {{len(renamed)}} tensors were loaded, and nothing was said.
 
 # %% [markdown]
 # ## Mistakes that people really make here
@@ -570,14 +796,82 @@ print(f"{len(renamed) - len(unexpected)} of {len(renamed)} tensors were loaded, 
 # - **Grad-CAM taken after the last pool**, on a map of 1 × 1: one solid colour. Lesson 05 takes it before.
 
 # %% [markdown]
-# ## Recap
+# ## Take-away
 #
-# In this lesson you have
+# - **Build** it from two blocks: one that halves the side and doubles the channels, and one that adds to its input.
+# - **Count** by formula: {{largest[0]}} holds {{largest[3] / total:.0%}} of the parameters and does {{share:.0%}} of
+#   the work.
+# - **Explain** what skips do: without them the gradient of 16 blocks grows {{norms["without skips"][0]:.0f}}-fold on
+#   its way back.
+# - **Tell** what a place can see from what it does see: {{near:.0%}} of what moves it lies in the quarter around.
+# - **Evaluate** in evaluation mode: one class a batch, and training mode gets {{one_class:.0%}} instead of
+#   {{proper:.0%}}.
+
+# %% [markdown]
+# ## Quiz
 #
-# - **built** the Page ResNet from a halving block and a residual block, with the package's very table as proof;
-# - **counted** its parameters by a formula, and found them in one place and the work in all;
-# - **explained** when pooling early is the same function at a lower price, and why a deep stack without skips is hard
-#   to train;
-# - **told** how far a place of each layer can see, and how far it does; and mended a network in the wrong mode.
+# **1. Why has no convolution of this network a bias?**
 #
-# **Next:** [03 · The training](03_train.ipynb). The network is built, and knows nothing yet.
+# - (a) Images are normalised already.
+# - (b) BatchNorm, which follows, takes any constant away again.
+# - (c) It saves half of the parameters.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(b)** It subtracts the channel's mean, and adds a bias of its own. A convolution's bias would be one number of 27
+# or more for each filter, far from half.
+#
+# </details>
+#
+# **2. A convolution gets an input of twice the side. What happens to its number of parameters?**
+#
+# - (a) It stays.
+# - (b) It doubles.
+# - (c) It grows by four.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(a)** A convolution's weights do not know how large the image is. The work grows by four, since there are four
+# times as many places.
+#
+# </details>
+#
+# **3. Your app answers one upload at a time, with the network in training mode. What do users see?**
+#
+# - (a) The same answers, only slower.
+# - (b) An error, since a batch of one has no mean.
+# - (c) Many more wrong answers, and no message.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(c)** Mean and variance are taken over the places of that one image, so nothing crashes. The share of right
+# answers falls to {{by_size[0]:.0%}}.
+#
+# </details>
+#
+# **4. A block computes f(x) and returns f(x), where x + f(x) was meant. How do you notice?**
+#
+# - (a) By the number of parameters.
+# - (b) By the shape of its output.
+# - (c) By what it computes: set f to zero, and x must come through.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(c)** Shapes and parameters are those of the right block. Only its values tell, which is why the check of your
+# exercise compares values.
+#
+# </details>
+
+# %% tags=["nbval-check-output"]
+from s12lib.exercises import progress
+
+progress()
+
+# %% [markdown]
+# ▰▰▰▱▱▱▱▱▱▱▱ Lesson 3 of 11. Behind you: a network that knows nothing. Ahead: how it learns.
+#
+# **Next:** [03 · The training](03_train.ipynb). The network is built; now its six million numbers have to be found.
