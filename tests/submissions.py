@@ -15,10 +15,11 @@ from pathlib import Path
 LESSON = Path(__file__).resolve().parent.parent / "lessons" / "02_model.ipynb"
 CHECK = re.compile(r'^check\("(\w+)", (\w+)\)$', re.M)
 SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.*?)```", re.S)
-COUNT, RESIDUAL, FIELD, CLASSES = EXERCISES = (
+COUNT, RESIDUAL, FIELD, *_ = EXERCISES = (
     "conv_bn_parameters",
     "residual",
     "receptive_field",
+    "batch_norm",
     "predict_classes",
 )
 
@@ -115,7 +116,7 @@ def folder_of_two(path: Path) -> None:
     (path / ".ipynb_checkpoints" / "02_model-checkpoint.ipynb").write_bytes(LESSON.read_bytes())
     right = solutions()
     (path / "02_model.ipynb").write_bytes(lesson_with({name: right[name] for name in EXERCISES[:3]}))
-    (path / "03_rest.ipynb").write_bytes(notebook(["import torch", right[CLASSES]]))
+    (path / "03_rest.ipynb").write_bytes(notebook(["import torch\nfrom torch import nn", *(right[name] for name in EXERCISES[3:])]))
 
 
 RIGHT = "return k**2 * i * o + 2 * o"

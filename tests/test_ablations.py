@@ -133,7 +133,7 @@ def test_each_lever_of_a_recipe_is_switched_off_alone_and_a_finished_run_is_not_
     assert runs["ema"]["config"]["model"] == runs["none"]["config"]["model"] | {"ema_decay": 0.0}
     assert runs["ema"]["config"]["data"] == runs["none"]["config"]["data"]
     assert all(run["images"] == {"train": 64, "validation": 10} for run in runs.values())
-    assert all(run["train_seconds"] > 0 for run in runs.values())
+    assert all(run["train_seconds"] >= 0 for run in runs.values())  # to a tenth, which a quick machine may not need
     assert all(run["validation"].keys() >= {"accuracy", "accuracy_tta", "accuracy_multicrop"} for run in runs.values())
     assert "| ema |" in capsys.readouterr().out
 

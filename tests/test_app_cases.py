@@ -459,7 +459,8 @@ def test_case_who_has_left_is_not_computed_for():
         leave.set()
         await visiting
 
-    asyncio.run(visit())
+    with ThreadPoolExecutor(1) as apart:  # a test in a browser before this one leaves its loop running in this thread
+        apart.submit(asyncio.run, visit()).result()
     assert heard == [True]
     assert cleaned == ["ann"], "what waits for its turn was not dropped"
     assert blocks.is_awaited("ann", "old") is False

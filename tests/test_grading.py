@@ -231,9 +231,9 @@ def test_each_student_gets_a_row_with_verdict_hint_and_what_could_not_be_read(un
     main(["grade", str(folder), "--out", str(folder / "grades.csv"), "--processes", "2"])
     rows = rows_of((folder / "grades.csv").read_text("utf-8-sig"))
     assert {name: (row["solved"], row["of"]) for name, row in rows.items()} == {
-        "right": ("4", "4"), "unfinished": ("0", "4"), "endless": ("3", "4"), "cell-deleted": ("3", "4"),
-        "cheat-exit": ("3", "4"), "sign-in-page": ("0", "4"), "syntax": ("3", "4"), "right-folder": ("4", "4"),
-        "right-zip": ("4", "4"), "'=1+1": ("4", "4"),
+        "right": ("5", "5"), "unfinished": ("0", "5"), "endless": ("4", "5"), "cell-deleted": ("4", "5"),
+        "cheat-exit": ("4", "5"), "sign-in-page": ("0", "5"), "syntax": ("4", "5"), "right-folder": ("5", "5"),
+        "right-zip": ("5", "5"), "'=1+1": ("5", "5"),
     }  # fmt: skip
     assert rows["endless"][f"{COUNT}: hint"] == "Your answer was stopped after 20 seconds."
     assert rows["cheat-exit"][COUNT] == "REVIEW"
@@ -244,7 +244,7 @@ def test_each_student_gets_a_row_with_verdict_hint_and_what_could_not_be_read(un
     assert rows["right-folder"]["files"] == "02_model.ipynb 03_rest.ipynb"
     out = capsys.readouterr().out
     assert out.startswith(
-        "10 students, 35 answers: 28 pass, 1 to review. Something could not be read of 1 student: see"
+        "10 students, 44 answers: 36 pass, 1 to review. Something could not be read of 1 student: see"
     )
 
 

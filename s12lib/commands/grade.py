@@ -25,11 +25,9 @@ def run(options: Namespace) -> None:
     for name in ("processes", "seconds", "gigabytes"):
         if not getattr(options, name) > 0:
             raise ValueError(f"--{name} must be positive, but it is {getattr(options, name)}.")
-    from s12lib.data.location import default_data_dir
     from s12lib.files import atomic_write
     from s12lib.grading import grades
 
-    os.environ["S12_DATA_DIR"] = str(default_data_dir().resolve())  # an answer runs in another folder
     students = grades.collect(options.submissions, leave_out=options.out.resolve())
     for warning in grades.missing_fences():
         print(f"NOT FENCED OFF ON THIS MACHINE: {warning}. Grade only what you would run yourself.", file=sys.stderr)

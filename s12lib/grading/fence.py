@@ -34,14 +34,15 @@ class Stopped(Exception):
 class Limits:
     """What the process inside may use: ``seconds`` of computing, bytes of ``memory`` beyond the libraries', ``disk``.
 
-    ``scratch`` is the folder it works in, ``hidden`` are folders that it shall not see. For ``grace`` seconds beyond
-    the limit the process itself may still say that it was too slow.
+    ``scratch`` is the folder it works in, ``data`` the one where it finds data sets, and ``hidden`` are folders that it
+    shall not see. For ``grace`` seconds beyond the limit the process itself may still say that it was too slow.
     """
 
     scratch: str
     seconds: float = 20.0
     memory: int = 2 << 30
     disk: int = 64 << 20
+    data: str = "data"
     hidden: tuple[str, ...] = ()
     grace: float = 5.0
 
@@ -163,7 +164,7 @@ def _inside(
             _fences.extend(["network", "processes", *(["files"] if walled else [])])
         os.makedirs(limits.scratch, exist_ok=True)
         os.chdir(limits.scratch)
-        os.environ.update({"HOME": limits.scratch, "TMPDIR": limits.scratch})
+        os.environ.update({"HOME": limits.scratch, "TMPDIR": limits.scratch, "S12_DATA_DIR": limits.data})
         limit_resources(int(limits.seconds + limits.grace), limits.memory, limits.disk, in_namespaces)
         result = run(**arguments)
         with os.fdopen(3, "wb") as reply:

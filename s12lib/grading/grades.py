@@ -7,10 +7,11 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from s12lib.data.location import default_data_dir
 from s12lib.errors import CourseError
 from s12lib.exercises import exercises
 from s12lib.grading import fence
@@ -131,7 +132,7 @@ def grade(students: list[Student], seconds: float, memory: int, processes: int, 
     with tempfile.TemporaryDirectory(prefix="grading-") as scratch, ThreadPoolExecutor(processes) as pool:
         limits = fence.Limits(scratch, seconds, memory)
         unseen = (*PRIVATE, *(str(folder.resolve()) for folder in hidden))
-        blind = fence.Limits(scratch, seconds, memory, hidden=unseen)
+        blind = replace(limits, data=str(default_data_dir().resolve()), hidden=unseen)
         try:
             jobs = [pool.submit(read, student, limits) for student in students]
             for done in bar(as_completed(jobs), "reading", len(jobs), unit=" students"):

@@ -16,8 +16,8 @@ BUILTINS = {
     "locals", "open", "quit", "setattr", "vars",
 }  # fmt: skip
 ORDINARY = {  # double-underscore names that a right answer may well have
-    "__call__", "__enter__", "__exit__", "__getitem__", "__init__", "__iter__", "__len__", "__name__", "__next__",
-    "__post_init__", "__repr__",
+    "__add__", "__call__", "__enter__", "__exit__", "__getitem__", "__init__", "__iter__", "__len__", "__mul__",
+    "__name__", "__next__", "__post_init__", "__repr__",
 }  # fmt: skip
 
 
