@@ -2,22 +2,25 @@
 
 - MathJax (1.2 MB) is loaded by course.js when the reader comes near the first formula;
 - of Font Awesome's 2,000 icons (1.5 MB), those that some page shows are kept;
-- images are loaded when they are about to be seen;
+- images are loaded when they are about to be seen, and their place is kept until then;
 - source maps, which only serve whoever works on the theme, are left out.
 """
 
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from docutils import nodes
+from PIL import Image
 from sphinx.application import Sphinx
 
+IMAGE = re.compile(r"<img [^>]*>")
 ICON = re.compile(r'"?(?P<name>[\w-]+)"?:\[\d+,\d+,\[(?P<aliases>[^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\[[^\]]*\])\],?')
 
 
 def postpone(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Hand MathJax over to course.js, and mark images to be loaded late."""
+    """Hand MathJax over to course.js, mark images to be loaded late, and say how large each will be."""
     scripts = context.get("script_files", [])
     maths = [script for script in scripts if app.config.mathjax_path in str(getattr(script, "filename", script))]
     if maths:
@@ -25,7 +28,18 @@ def postpone(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
         source = context["pathto"](f"_static/{app.config.mathjax_path}", resource=True)
         context["metatags"] = f'{context.get("metatags", "")}\n<meta name="mathjax" content="{source}">'
     if "body" in context:
-        context["body"] = re.sub(r"<img (?![^>]*\bloading=)", '<img loading="lazy" decoding="async" ', context["body"])
+        sources = {name: Path(app.srcdir, path) for path, name in app.builder.images.items()}
+        context["body"] = IMAGE.sub(lambda image: f"<img {late(image[0], sources)}{image[0][5:]}", context["body"])
+
+
+def late(image: str, sources: dict[str, Path]) -> str:
+    """The attributes that an ``<img>`` of the page still needs."""
+    source = sources.get(unquote(re.search(r'src="(?:[^"]*/)?([^"/]*)"', image)[1]))
+    wanted = {"loading": "lazy", "decoding": "async"}
+    if source and source.suffix != ".svg" and not re.search(r"\b(width|height|style)=", image):
+        with Image.open(source) as opened:
+            wanted |= zip(("width", "height"), map(str, opened.size), strict=True)
+    return "".join(f'{name}="{value}" ' for name, value in wanted.items() if f" {name}=" not in image)
 
 
 def drop_unused(app: Sphinx, error: Exception | None) -> None:
