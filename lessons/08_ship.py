@@ -115,7 +115,7 @@ few, run = copy.copy(data), folder / "run.ckpt"
 few.batch_size, few.splits = 32, {name: Split(*(x[:64] for x in split[:2])) for name, split in data.splits.items()}
 quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 trainer = pl.Trainer(max_epochs=1, accelerator="cpu", devices=1, limit_val_batches=0, **quiet)
-trainer.fit(Classifier(), few)
+trainer.fit(Classifier(ema_correction=True), few)
 trainer.save_checkpoint(run, weights_only=False)  # here the name means: the whole run, not the weights alone
 for name, part in torch.load(run, weights_only=True).items():
     print(f"{name:<26} {bytes_in(part) / 1e6:5.1f} MB")
