@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import sys
 from argparse import ArgumentError
 from collections.abc import Iterable
 from pickle import UnpicklingError
@@ -36,6 +37,12 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     names = {name.lower(): name for name in known}
     close = difflib.get_close_matches(given.lower(), names, n=1)
     return f"; did you mean {names[close[0]]}?" if close else "."
+
+
+def printable(text: str) -> str:
+    """The text as stdout can show it: what its encoding lacks, as cp1252 lacks the lines of a box, becomes "?"."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 def sentence(error: BaseException) -> str | None:

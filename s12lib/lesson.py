@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import warnings
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import torch
 from s12lib.data.cifar10 import prepare_cifar10
 from s12lib.data.location import DataError, default_data_dir
 from s12lib.datamodule import CIFAR10, ImageArrays, Shapes
+from s12lib.errors import printable
 from s12lib.training.hardware import exact_float32
 
 NO_CIFAR10 = """\
@@ -49,12 +49,6 @@ def begin() -> Course:
     return Course(data, torch.device("cuda" if torch.cuda.is_available() else "cpu"), smoke)
 
 
-def say(text: str) -> None:
-    """Print a text on any terminal: what its encoding lacks, as cp1252 lacks the lines of a box, becomes "?"."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding))
-
-
 def read_profile() -> str:
     """``$S12_PROFILE``: "full", the default, or "smoke". Raises ValueError for anything else."""
     profile = os.environ.get("S12_PROFILE") or "full"
@@ -71,7 +65,7 @@ def open_dataset(smoke: bool) -> ImageArrays:
         try:
             prepare_cifar10(folder)
         except DataError:
-            say(NO_CIFAR10)
+            print(printable(NO_CIFAR10))
             data = Shapes(train_size=2000 if smoke else 10_000)
     data.setup()
     return data

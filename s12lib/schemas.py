@@ -160,9 +160,44 @@ class LogRow(TypedDict):
     step: Annotated[str, Field(pattern=r"^[0-9]{1,15}$")]
 
 
+@with_config(FORM)
+class ExampleRecord(TypedDict):
+    """One of the app's examples."""
+
+    file: FileName
+    shows: str
+    truth: str | None
+    source: str
+    answer: str
+    probability: Share
+    familiar: bool | None
+
+
+@with_config(FORM)
+class MistakeRecord(TypedDict):
+    """One of the app's mistakes."""
+
+    picture: FileName
+    index: Count
+    answer: str
+    probability: Share
+    truth: str
+    maps: list[list[list[Finite]]]
+
+
+@with_config(FORM)
+class ExamplesRecord(TypedDict):
+    """What ``s12 examples`` measured, with which weights."""
+
+    weights_sha256: str
+    examples: list[ExampleRecord]
+    mistakes: list[MistakeRecord]
+
+
 NAMES: dict[Any, str] = {
     RunMetadata: "the run of a checkpoint", Result: "a result", Ablation: "the run of an ablation",
     Card: "the card of weights", NetworkArguments: "a checkpoint of PageResNet", LogRow: "a log of training",
+    ExamplesRecord: "the app's examples",
 }  # fmt: skip
 Kind = TypeVar("Kind")
 

@@ -116,7 +116,9 @@ def folder_of_two(path: Path) -> None:
     (path / ".ipynb_checkpoints" / "02_model-checkpoint.ipynb").write_bytes(LESSON.read_bytes())
     right = solutions()
     (path / "02_model.ipynb").write_bytes(lesson_with({name: right[name] for name in EXERCISES[:3]}))
-    (path / "03_rest.ipynb").write_bytes(notebook(["import torch\nfrom torch import nn", *(right[name] for name in EXERCISES[3:])]))
+    (path / "03_rest.ipynb").write_bytes(
+        notebook(["import torch\nfrom torch import nn", *(right[name] for name in EXERCISES[3:])])
+    )
 
 
 RIGHT = "return k**2 * i * o + 2 * o"

@@ -12,6 +12,7 @@ from s12lib.app.examples import FOLDER, RECORD, Example, percent, recorded
 from s12lib.app.make_examples import DEFAULTS, PHOTOGRAPHS
 from s12lib.data.cifar10 import CLASSES
 from s12lib.data.image_files import read_picture
+from s12lib.errors import CourseError
 from s12lib.explain import class_maps
 from s12lib.weights.pretrained import load_card, load_pretrained
 
@@ -25,6 +26,21 @@ def shipped():
 
 def test_the_record_is_of_the_shipped_weights():
     assert json.loads((FOLDER / RECORD).read_text())["weights_sha256"] == load_card()["sha256"], RENEW
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("probability", "high"), ("probability", 1.5), ("file", "../secret.png"), ("truth", 3)]
+)
+def test_a_record_that_was_tampered_with_is_named_with_its_field(field, value, tmp_path, monkeypatch):
+    record = json.loads((FOLDER / RECORD).read_text())
+    card = load_card()
+    record["examples"][0][field] = value
+    (tmp_path / RECORD).write_text(json.dumps(record))
+    monkeypatch.setattr("s12lib.app.examples.FOLDER", tmp_path)
+    with pytest.raises(
+        CourseError, match=rf"measured\.json cannot be read as the app's examples: examples\.0\.{field}"
+    ):
+        recorded(card)
 
 
 def test_there_are_known_and_unknown_examples(shipped):

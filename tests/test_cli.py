@@ -1,5 +1,6 @@
 """The command `s12`: quick help, real runs, and one sentence for every wrong input."""
 
+import io
 import json
 import os
 import pickle
@@ -249,6 +250,19 @@ def test_a_checkpoint_that_says_something_odd_of_its_run_is_refused(command, cha
     assert str(path) in refusal(arguments, capsys)
     assert not Path("results").exists()
     assert not Path("x.safetensors").exists()
+
+
+@pytest.mark.parametrize("arguments", [["predict", "Łódź ☃.png"], ["fit", "--config", "Łódź ☃.yaml"], ["Łódź ☃"]])
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_terminal_that_lacks_letters_gets_the_sentence_all_the_same(arguments, encoding, monkeypatch):
+    terminals = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    monkeypatch.setattr("sys.stdout", terminals[0])
+    monkeypatch.setattr("sys.stderr", terminals[1])
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 2
+    terminals[1].flush()
+    assert "?" in terminals[1].buffer.getvalue().decode(encoding)
 
 
 def test_an_interruption_is_no_refusal(monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import ast
 import copy
 import datetime
+import io
 import itertools
 import os
 import random
@@ -510,6 +511,14 @@ def test_second_failure_with_the_same_mistake_tells_more(double, capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert "Multiply by two." not in first
     assert "Multiply by two." in second
+
+
+def test_a_verdict_reaches_a_terminal_that_lacks_its_letters(double, monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", terminal)
+    check("Łódź", double)
+    terminal.flush()
+    assert "There is no exercise '??d?'." in terminal.buffer.getvalue().decode("ascii")
 
 
 def test_check_of_an_unknown_exercise_says_which_there_are(double, capsys):

@@ -68,6 +68,15 @@ def test_the_score_that_separates_best_is_taken():
     assert measured["score"] == "energy"
 
 
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+@pytest.mark.parametrize("where", ["familiar", "unfamiliar"])
+def test_no_threshold_is_made_of_answers_that_are_no_numbers(where, broken):
+    logits = {"familiar": torch.randn(20, 10), "unfamiliar": torch.randn(20, 10)}
+    logits[where][3, 2] = broken
+    with pytest.raises(CourseError, match="no threshold can be chosen"):
+        measure_familiarity(logits["familiar"], {"noise": logits["unfamiliar"]})
+
+
 def test_familiarity_follows_the_card_and_claims_nothing_without_one():
     card = {"familiarity": {"score": "maximum logit", "threshold": 4.0}}
     judge = Familiarity.from_card(card)

@@ -1,5 +1,6 @@
 """The lessons as they are stored: complete, executed, described, and in step with their sources."""
 
+import io
 import re
 import shutil
 import socket
@@ -236,6 +237,15 @@ def test_without_data_and_network_a_lesson_goes_on_with_shapes_and_says_so(empty
     assert "CIFAR-10 IS NOT HERE" in out
     assert "The data: Shapes. Images: 2,000 train, 1,000 validation, 2,000 test." in out
     assert socket.getdefaulttimeout() is None
+
+
+def test_a_lesson_begins_on_a_terminal_that_lacks_letters(empty_folder, monkeypatch):
+    monkeypatch.setenv("S12_PROFILE", "smoke")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")  # of Windows: no lines of a box
+    monkeypatch.setattr("sys.stdout", terminal)
+    lesson.begin()
+    terminal.flush()
+    assert "CIFAR-10 IS NOT HERE" in terminal.buffer.getvalue().decode("cp1252")
 
 
 def test_setting_up_twice_changes_nothing(empty_folder, monkeypatch, capsys):

@@ -1,10 +1,10 @@
 """The app's examples and its gallery of mistakes, as ``s12 examples`` measured them: pictures and honest outcomes."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from s12lib.schemas import Card
+from s12lib.errors import CourseError
+from s12lib.schemas import Card, ExamplesRecord, read_json
 
 FOLDER = Path(__file__).parent / "files"
 RECORD = "measured.json"
@@ -57,7 +57,7 @@ class Mistake:
 
 def recorded(card: Card) -> tuple[list[Example], list[Mistake]]:
     """The examples and mistakes as ``s12 examples`` left them; for other weights than those, no answer is claimed."""
-    record = json.loads((FOLDER / RECORD).read_text())
+    record = read_json(FOLDER / RECORD, ExamplesRecord, CourseError)
     examples = [Example(**example) for example in record["examples"]]
     if record["weights_sha256"] == card["sha256"]:
         return examples, [Mistake(**mistake) for mistake in record["mistakes"]]

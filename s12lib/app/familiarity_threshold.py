@@ -21,6 +21,7 @@ from s12lib.data.cifar10 import CLASSES
 from s12lib.data.image_files import to_32x32
 from s12lib.data.shapes import draw_shapes
 from s12lib.datamodule import Shapes, dataset_of
+from s12lib.errors import CourseError
 from s12lib.files import atomic_write
 from s12lib.inference import logits_of
 from s12lib.schemas import Card, check
@@ -82,7 +83,12 @@ def auroc(familiar: torch.Tensor, unfamiliar: torch.Tensor) -> float:
 
 
 def measure_familiarity(familiar: torch.Tensor, unfamiliar: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """The best score and its threshold, from the logits ``(N, C)`` of familiar pictures and of unfamiliar ones."""
+    """The best score and its threshold, from the logits ``(N, C)`` of familiar pictures and of unfamiliar ones.
+
+    Raises CourseError for logits that are not finite, of which no threshold can be made.
+    """
+    if not all(logits.isfinite().all() for logits in (familiar, *unfamiliar.values())):
+        raise CourseError("The weights answer some images with NaN or infinity: no threshold can be chosen for them.")
     separation = {
         name: {kind: auroc(score(familiar), score(logits)) for kind, logits in unfamiliar.items()}
         for name, score in SCORES.items()

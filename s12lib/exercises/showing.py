@@ -10,6 +10,8 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from s12lib.errors import printable
+
 VERDICT = "application/vnd.page-resnet.verdict+json"
 COLORS = {"PASS": "#2e8b57", "TRY AGAIN": "#d2691e", "TO DO": "#808080"}  # of a border: words say the same
 
@@ -29,7 +31,7 @@ class Checked:
 
 def say(text: str) -> None:
     """Print a text in lines of at most 80 characters."""
-    print(wrapped(text))
+    print(printable(wrapped(text)))
 
 
 def wrapped(text: str) -> str:
@@ -80,7 +82,7 @@ def _display(bundle: dict[str, Any]) -> None:
 
         display(bundle, raw=True)
     else:
-        print(bundle["text/plain"])
+        print(printable(bundle["text/plain"]))
 
 
 def _in_notebook() -> bool:
