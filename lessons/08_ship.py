@@ -812,4 +812,4 @@ except CourseError as error:
 # - **traced** a disagreement to four bugs in two lines, and measured what each of them costs;
 # - **warned** of strange pictures, and seen that the price was higher than the tag said.
 #
-# **Next:** [09 · Your turn](09_extend.ipynb). Your own recipe, or your own ten classes.
+# **Next:** [10 · Your turn](10_extend.ipynb). Your own recipe, or your own ten classes.

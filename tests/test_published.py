@@ -4,6 +4,8 @@ import importlib.util
 from types import SimpleNamespace
 
 import pytest
+import yaml
+from built_book import pages_of_the_toc
 from lesson_outputs import ROOT
 
 
@@ -58,3 +60,12 @@ def test_pages_have_a_description_for_previews_of_links(html):
     text = (html / "lessons/01_data.html").read_text("utf-8")
     assert '<meta property="og:description" content="What is in CIFAR-10' in text
     assert '<meta name="description" content="What is in CIFAR-10' in text
+
+
+def test_a_page_that_moved_leads_to_one_that_exists(html):
+    redirects = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["sphinx"]["config"]["redirects"]
+    for old, new in redirects.items():
+        page = html / f"{old}.html"
+        assert f'http-equiv="refresh" content="0; url={new}"' in page.read_text("utf-8")
+        assert (page.parent / new).is_file(), new
+        assert old not in pages_of_the_toc()

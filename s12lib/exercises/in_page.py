@@ -22,7 +22,7 @@ IN_PAGE = {
     "conv_bn_parameters": "lesson02",
     "receptive_field": "lesson02",
     "one_cycle": "lesson03_schedule",
-    "difference": "lesson09",
+    "difference": "lesson10",
 }
 """The exercises that need neither torch nor NumPy, and the module of each."""
 ABSENT = {"PIL", "jsonargparse", "matplotlib", "numpy", "pytorch_lightning", "safetensors", "sklearn", "torch",

@@ -1,4 +1,4 @@
-"""What readers may hand in for lesson 09's exercises; how to read this stands in ``exercise_cases.py``."""
+"""What readers may hand in for lesson 10's exercises; how to read this stands in ``exercise_cases.py``."""
 
 ERROR = "statistics.variance(mine) / len(mine) + statistics.variance(theirs) / len(theirs)"
 STEP = "        chosen.append(int(digest[:8], 16) / 16**8 < share)\n"

@@ -1,4 +1,4 @@
-"""The exercises of lesson 09: a difference and its error, a split by content, and a warm start that had a bug."""
+"""The exercises of lesson 10: a difference and its error, a split by content, and a warm start that had a bug."""
 
 import copy
 import math

@@ -10,9 +10,9 @@
 # ---
 
 # %% [markdown]
-# # 09 · Your turn
+# # 10 · Your turn
 #
-# [![Open in Colab](../book/_static/colab-badge.svg)](https://colab.research.google.com/github/OWNER/page-resnet-course/blob/main/lessons/09_extend.ipynb)
+# [![Open in Colab](../book/_static/colab-badge.svg)](https://colab.research.google.com/github/OWNER/page-resnet-course/blob/main/lessons/10_extend.ipynb)
 #
 # **What happens with your own recipe, or your own ten classes?**
 #
@@ -26,7 +26,7 @@
 # ## Where this lesson ends
 #
 # ![Ten held-out pictures of small letters in many colours and sizes, one of each class, with the answer of a network
-# that was trained on folders of such pictures, and how sure it is.](images/09_extend.png)
+# that was trained on folders of such pictures, and how sure it is.](images/10_extend.png)
 #
 # Ten classes of our own making: a folder of picture files for each, all of different sizes. The network that knows
 # them began as the one that knows cats and ships, and has seen each training picture once.
