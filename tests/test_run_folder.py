@@ -6,8 +6,10 @@ import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Union
 
 import pytest
+import pytorch_lightning as pl
 import torch
 import yaml
 from run_s12 import Tiny
@@ -359,6 +361,23 @@ def test_a_setting_that_means_the_usual_makes_no_other_recipe(change):
 )
 def test_settings_are_compared_by_their_meaning(one, other):
     assert unusual(TRAINER_DEFAULTS | one) == unusual(TRAINER_DEFAULTS | other) != {}
+
+
+@pytest.mark.parametrize(("given", "meant"), [("1", "1"), ("1.0", "1.0"), ("0.5", "0.5"), ("null", "null")])
+def test_one_batch_is_read_as_one_batch_whatever_was_imported_before(given, meant, monkeypatch, capsys):
+    monkeypatch.setitem(pl.Trainer.__init__.__annotations__, "limit_train_batches", Union[float, int, None])  # noqa: UP007
+    with pytest.raises(SystemExit):
+        main(
+            [
+                "fit",
+                "--config",
+                str(ROOT / "recipes/smoke.yaml"),
+                "--trainer.limit_train_batches",
+                given,
+                "--print_config",
+            ]
+        )
+    assert f"  limit_train_batches: {meant}\n" in capsys.readouterr().out
 
 
 def test_one_batch_is_not_all_of_them():

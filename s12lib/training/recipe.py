@@ -30,7 +30,7 @@ from s12lib.training.expected_warnings import expect_warnings
 from s12lib.training.progress_bar import RunBar
 from s12lib.training.run_folder import RunFolder, first_process
 from s12lib.training.signals import RunStopped, StopOnSignal, Stopped, stoppable
-from s12lib.training.trainer_settings import check_trainer
+from s12lib.training.trainer_settings import check_trainer, try_whole_numbers_first
 
 
 class RecipeCLI(LightningCLI):
@@ -210,6 +210,7 @@ def run(args: list[str]) -> RecipeCLI:
     """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments. Raises RunStopped for a signal to stop."""
     expect_warnings()
     hardware.exact_float32()
+    try_whole_numbers_first()
     check_arguments(args)
     with stoppable():
         try:

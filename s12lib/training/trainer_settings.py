@@ -2,11 +2,26 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
+
+import pytorch_lightning as pl
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
 SLURM_NEEDS = ("SLURM_JOB_ID", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NODELIST")
+
+
+def try_whole_numbers_first() -> None:
+    """Let the parser read ``limit_train_batches 1`` as one batch, and 1.0 as all of them.
+
+    It tries the types of an annotation in turn. Which of ``Optional[Union[int, float]]`` comes first depends on what
+    was imported before, since `typing` caches unions as if they were sets; so the order is laid down here.
+    """
+    annotations = pl.Trainer.__init__.__annotations__
+    for field, kind in annotations.items():
+        if set(get_args(kind)) == {int, float, NoneType}:
+            annotations[field] = int | float | None
 
 
 def check_trainer(trainer: Mapping[str, Any], subcommand: str) -> None:
