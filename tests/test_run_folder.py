@@ -338,6 +338,16 @@ def test_half_of_slurm_is_refused_and_a_whole_one_is_not(monkeypatch):
     check_trainer(SETTINGS, "fit")
 
 
+def test_a_run_on_several_machines_says_for_whom_it_waits(monkeypatch, caplog):
+    monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
+    monkeypatch.setenv("NODE_RANK", "0")
+    with caplog.at_level("INFO"):
+        check_trainer(SETTINGS, "fit")
+        assert caplog.messages == []
+        check_trainer(SETTINGS | {"num_nodes": 3}, "fit")
+    assert caplog.messages == ["Waiting for all 3 machines to join at 10.0.0.1, for at most half an hour."]
+
+
 ALIKE = [
     {"devices": "1"}, {"devices": 1}, {"devices": [0]}, {"devices": "0,"}, {"limit_train_batches": 1.0},
     {"gradient_clip_val": 0}, {"overfit_batches": 0}, {"fast_dev_run": 0}, {"accumulate_grad_batches": 1},
@@ -478,4 +488,5 @@ def test_a_folder_that_goes_while_its_run_trains_loses_no_row_and_the_run_goes_o
     assert "run was moved or deleted while its run was training: the whole log and the checkpoints from now on" in said
     assert "Traceback" not in said
     assert read_checkpoint("run/last.ckpt")["run"]["epochs"] == 2
+    assert read_checkpoint("run/best.ckpt")["run"]["epochs"] == 2, "the best of those that are still there"
     assert [line.split(",")[0] for line in Path("run/metrics.csv").read_text().splitlines()] == ["step", *"0123"]

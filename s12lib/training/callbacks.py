@@ -59,6 +59,11 @@ class RunCheckpoint(ModelCheckpoint):
         best = {moved(path): score for path, score in state_dict["best_k_models"].items()}
         super().load_state_dict(state_dict | paths | {"best_k_models": best, "dirpath": self.dirpath})
 
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
+        if not all(Path(path).exists() for path in self.best_k_models):  # its folder was moved or deleted meanwhile
+            self.best_k_models = {}
+        return super().check_monitor_top_k(trainer, current)
+
 
 class RunRecord(Callback):
     """Counts a run's seconds and images over all its attempts, and puts them with ``metadata`` into every checkpoint.

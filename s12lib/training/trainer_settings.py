@@ -6,6 +6,7 @@ from types import NoneType
 from typing import Any, get_args
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_info
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
@@ -54,6 +55,9 @@ def check_cluster(trainer: Mapping[str, Any]) -> None:
             f"trainer.num_nodes is {trainer['num_nodes']}, but this is no cluster: start the command on each machine "
             "with MASTER_ADDR, MASTER_PORT and NODE_RANK set, or with torchrun or srun."
         )
+    if trainer["num_nodes"] != 1:
+        first = os.environ.get("MASTER_ADDR", "the first of them")
+        rank_zero_info(f"Waiting for all {trainer['num_nodes']} machines to join at {first}, for at most half an hour.")
 
 
 def refuse(name: str, value: Any, right: str) -> None:
