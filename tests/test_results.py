@@ -118,6 +118,17 @@ def test_readme_says_the_best_recipe_in_one_sentence_and_has_no_hashes(tmp_path)
     assert not re.search(r"\b[0-9a-f]{12}\b", tables.summary(ROOT / "results"))
 
 
+def test_a_goal_is_met_or_missed_by_the_mean_of_all_runs(tmp_path):
+    assert tables.goals(tmp_path) == ""
+    for seed, accuracy in enumerate([0.9300, 0.9410]):
+        metrics = METRICS | {"test_accuracy": accuracy, "test_accuracy_tta": accuracy + 0.006}
+        records.record(RUN | {"seed": seed}, metrics, str(seed) * 64, tmp_path)
+    assert tables.goals(tmp_path) == (
+        "- `fast`, n = 2: 93.55%, where the goal was 93.6%: missed by 0.05 points; "
+        "94.15% with flip TTA, where the goal was 94.0%: met."
+    )
+
+
 def test_a_text_without_markers_is_refused():
     with pytest.raises(records.ResultsError, match="markers"):
         tables.fill("nothing here", "table")
