@@ -147,6 +147,25 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture
+def visit_with(request: pytest.FixtureRequest, browser, address: str) -> Iterator[Callable[[dict], Any]]:
+    """Opens the module's ``PAGE`` as if `make site` had left this list of files in its ``FILES``."""
+    from built_book import Visit
+
+    visits = []
+
+    def open_page(files: dict) -> Visit:
+        visit = Visit(browser, address, "book/glossary.html")
+        visit.page.route(request.module.FILES, lambda route: route.fulfill(json=files))
+        visit.go(request.module.PAGE)
+        visits.append(visit)
+        return visit
+
+    yield open_page
+    for visit in visits:
+        visit.context.close()
+
+
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
     """The app in a process of its own, as its visitors have it; the tests that use it share a worker."""

@@ -19,6 +19,7 @@ from s12lib.exercises.judging import verdict_on
 from s12lib.exercises.mutations import mutants
 
 PAGE = "book/exercises.html"
+FILES = "**/exercises/files.json"  # what `make site` has left
 SOURCE = (ROOT / "book" / "exercises.md").read_text("utf-8")
 STUBS = dict(re.findall(r'data-exercise="(\w+)">\n<textarea [^>]*>\n(.*?)</textarea>', SOURCE, re.S))
 SOLUTIONS = {
@@ -166,23 +167,6 @@ def test_the_page_has_the_exercises_that_need_no_library_with_the_lessons_stubs(
             (lesson,) = (cell for cell in cells if f'check("{name}"' in cell)
             assert stub.splitlines()[0] in lesson.splitlines(), name
         ast.parse(stub)
-
-
-@pytest.fixture
-def visit_with(browser, address):
-    """Opens the page as if `make site` had left this list of files."""
-    visits = []
-
-    def open_page(files):
-        visit = Visit(browser, address, "book/glossary.html")
-        visit.page.route("**/exercises/files.json", lambda route: route.fulfill(json=files))
-        visit.go(PAGE)
-        visits.append(visit)
-        return visit
-
-    yield open_page
-    for visit in visits:
-        visit.context.close()
 
 
 @pytest.mark.xdist_group("book")

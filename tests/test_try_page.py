@@ -19,28 +19,12 @@ from s12lib.data import image_files as pictures
 from s12lib.data.image_files import PictureError, read_picture
 
 PAGE = "book/try.html"
+FILES = "**/try/files.json"  # what `make site` has left
 PHOTO = Path(matplotlib.__file__).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
 BUILT_WITHOUT = {}
 BUILT_WITH = {"network": "no.onnx", "runtime": "no.mjs", "wasm": "no.wasm", "megabytes": 27}
 
 pytestmark = pytest.mark.xdist_group("book")
-
-
-@pytest.fixture
-def visit_with(browser, address):
-    """Opens the page as if `make site` had left this list of files."""
-    visits = []
-
-    def open_page(files):
-        visit = Visit(browser, address, "book/glossary.html")
-        visit.page.route("**/try/files.json", lambda route: route.fulfill(json=files))
-        visit.go(PAGE)
-        visits.append(visit)
-        return visit
-
-    yield open_page
-    for visit in visits:
-        visit.context.close()
 
 
 # ---- before and without the network ----------------------------------------------------------------------------------
