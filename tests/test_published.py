@@ -1,7 +1,9 @@
 """What the book says of its address: nothing while it has none, and all of it once it has."""
 
 import importlib.util
+import re
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -48,6 +50,24 @@ def test_with_an_address_pages_know_where_they_are_published(settled):
     assert config.notfound_urls_prefix == "/course/"
     assert config.sitemap_url_scheme == "{link}"
     assert asked == ["sphinx_sitemap"]
+
+
+def test_each_version_of_the_changelog_is_an_entry_of_the_feed():
+    spec = importlib.util.spec_from_file_location("feed", ROOT / "book/feed.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    root = ElementTree.fromstring(module.feed(changelog, "A course", "https://ada.github.io/course/"))
+    atom = {"a": "http://www.w3.org/2005/Atom"}
+    entries = root.findall("a:entry", atom)
+    titles = [entry.findtext("a:title", namespaces=atom) for entry in entries]
+    assert titles == [f"Version {version}" for version in re.findall(r"^## (\S+)", changelog, re.M)]
+    ids = [each.text for each in root.findall(".//a:id", atom)]
+    assert len(set(ids)) == len(titles) + 1
+    assert entries[0].findtext("a:content", namespaces=atom).startswith("<h3>")
+    dates = [entry.findtext("a:updated", namespaces=atom) for entry in entries]
+    assert dates == sorted(dates, reverse=True)
+    assert root.findtext("a:updated", namespaces=atom) == dates[0]
 
 
 def test_there_is_a_page_for_addresses_that_lead_nowhere(html):
