@@ -42,7 +42,7 @@ def feed(changelog: str, title: str, address: str) -> str:
 def write(app: Sphinx, error: Exception | None) -> None:
     if not error and app.config.html_baseurl and app.builder.name == "html":
         changelog = Path(app.srcdir, "CHANGELOG.md").read_text("utf-8")
-        text = feed(changelog, app.config.project, app.config.html_baseurl)
+        text = feed(changelog, app.config.html_title, app.config.html_baseurl)
         Path(app.outdir, FILE).write_text(text, "utf-8")
 
 
