@@ -248,10 +248,34 @@ def test_each_student_gets_a_row_with_verdict_hint_and_what_could_not_be_read(un
     )
 
 
+def test_an_exercise_of_the_teachers_own_is_graded_behind_the_fence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "own"
+    own.mkdir()
+    page = (ROOT / "book/write_an_exercise.md").read_text("utf-8")
+    (own / "moving_average.py").write_text(re.search(r"```python\n(.*?)```", page, re.S)[1], "utf-8")
+    lasts = "lasts = [values[max(0, k + 1 - window) : k + 1] for k in range(len(values))]"
+    right = f"def average(values, window):\n    {lasts}\n"
+    check = '\n\ncheck("moving_average", average)'
+    Path("class").mkdir()
+    for name, end in (("ada", "len(last)"), ("bob", "window")):
+        answer = f"{right}    return [sum(last) / {end} for last in lasts]{check}"
+        Path("class", f"{name}.ipynb").write_bytes(notebook([answer]))
+    main(["grade", "class", "--out", "grades.csv", "--exercises", "own"])
+    rows = rows_of(Path("grades.csv").read_text("utf-8-sig"))
+    assert rows["ada"]["moving_average: hint"] == ""
+    assert (rows["ada"]["moving_average"], rows["bob"]["moving_average"]) == ("PASS", "TRY AGAIN")
+    assert rows["bob"]["moving_average: hint"] == "Divide by how many values there are, not the window."
+    main(["grade", "class", "--out", "grades.csv"])
+    problems = {row["could not be read"] for row in rows_of(Path("grades.csv").read_text("utf-8-sig")).values()}
+    assert problems == {f"{name}.ipynb holds none of the course's exercises" for name in ("ada", "bob")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["nowhere", "--out", "g.csv"], "nowhere is not there"),
+        (["empty", "--out", "g.csv", "--exercises", "empty"], "empty"),
         (["empty", "--out", "g.csv"], "empty is empty"),
         (["empty", "--out", "g.xlsx"], "--out must end in .csv"),
         (["empty", "--out", "g.csv", "--seconds", "0"], "--seconds must be positive"),

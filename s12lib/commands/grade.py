@@ -14,6 +14,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     where = "a folder with a notebook, a zip file or a folder for each student; or these one by one"
     parser.add_argument("submissions", nargs="+", type=user_path, metavar="FOLDER_OR_NOTEBOOK", help=where)
     parser.add_argument("--out", type=user_path, required=True, metavar="FILE", help="a file name that ends in .csv")
+    own = "a folder with exercises of your own, one file each, to be graded besides the course's"
+    parser.add_argument("--exercises", type=user_path, metavar="DIR", help=own)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many at a time (default: all)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of computing for one answer (default: 20)")
     parser.add_argument("--gigabytes", type=float, default=2.0, help="of memory for one answer (default: 2)")
@@ -32,6 +34,8 @@ def run(options: Namespace) -> None:
     for warning in grades.missing_fences():
         print(f"NOT FENCED OFF ON THIS MACHINE: {warning}. Grade only what you would run yourself.", file=sys.stderr)
     places = {each if each.is_dir() else each.parent for each in options.submissions}
-    grades.grade(students, options.seconds, int(options.gigabytes * 2**30), options.processes, places)
+    grades.grade(
+        students, options.seconds, int(options.gigabytes * 2**30), options.processes, places, options.exercises
+    )
     atomic_write(options.out, grades.table(students).encode("utf-8-sig"))  # with the mark that Excel needs
     print(f"{grades.summary(students)} Wrote {options.out}.")

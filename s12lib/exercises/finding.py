@@ -36,6 +36,19 @@ def find(name: str) -> Exercise | None:
     return None
 
 
+def sources(own: Path) -> dict[str, str]:
+    """The code of each exercise in a folder, by name. Raises ``ExerciseError`` for a bad file, or where there is none."""
+    files = [path for path in sorted(own.glob("*.py")) if path.stem.isidentifier()]
+    if not files:
+        raise ExerciseError(f"{own} holds no exercise: it should be a folder with a file NAME.py for each.")
+    return {load(path)[0].name: path.read_text("utf-8") for path in files}
+
+
+def announced() -> list[str]:
+    """The names of the exercises that installed packages have."""
+    return sorted(entry_points(group=GROUP).names)
+
+
 def load(path: Path) -> tuple[Exercise, ModuleType]:
     """The one exercise of a file, and the module that the file is. Raises ``ExerciseError``."""
     spec = importlib.util.spec_from_file_location(path.stem, path)

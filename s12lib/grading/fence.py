@@ -164,7 +164,8 @@ def _inside(
             _fences.extend(["network", "processes", *(["files"] if walled else [])])
         os.makedirs(limits.scratch, exist_ok=True)
         os.chdir(limits.scratch)
-        os.environ.update({"HOME": limits.scratch, "TMPDIR": limits.scratch, "S12_DATA_DIR": limits.data})
+        places = {"HOME": limits.scratch, "TMPDIR": limits.scratch, "S12_DATA_DIR": limits.data}
+        os.environ.update(places | {"S12_EXERCISES": limits.scratch})
         limit_resources(int(limits.seconds + limits.grace), limits.memory, limits.disk, in_namespaces)
         result = run(**arguments)
         with os.fdopen(3, "wb") as reply:

@@ -5,7 +5,7 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from s12lib.data.location import default_data_dir
 from s12lib.errors import CourseError
-from s12lib.exercises import exercises
+from s12lib.exercises import exercises, finding
 from s12lib.grading import fence
 from s12lib.grading.namespaces import PRIVATE
 
@@ -90,8 +90,8 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(here, name) for name in sorted(files) if name.endswith((".ipynb", ".zip")))
 
 
-def read(student: Student, limits: fence.Limits) -> None:
-    """Find the student's answers in the files; of an exercise that is there twice, the later file's counts."""
+def read(student: Student, limits: fence.Limits, names: Container[str]) -> None:
+    """Find the student's answers to these exercises in the files; of two to the same, the later file's counts."""
     for path in student.files:
         try:
             notebooks = fence.call("s12lib.grading.answers:read_submission", {"path": str(path.resolve())}, limits)
@@ -100,7 +100,7 @@ def read(student: Student, limits: fence.Limits) -> None:
             continue
         for notebook in notebooks:
             student.problems += notebook["problems"]
-            known = {name: found for name, found in notebook["answers"].items() if name in exercises()}
+            known = {name: found for name, found in notebook["answers"].items() if name in names}
             if not known and not notebook["problems"]:
                 student.problems.append(f"{notebook['file']} holds none of the course's exercises")
             for name, found in known.items():
@@ -110,10 +110,10 @@ def read(student: Student, limits: fence.Limits) -> None:
                 )
 
 
-def judge(answer: Answer, limits: fence.Limits) -> None:
-    """Put the verdict on an answer into it."""
+def judge(answer: Answer, limits: fence.Limits, exercise: str | None = None) -> None:
+    """Put the verdict on an answer into it; ``exercise`` is the code of one that is not the package's."""
     began = time.monotonic()
-    question = {"exercise": answer.exercise, "source": answer.source, "expression": answer.expression}
+    question = {"exercise": answer.exercise, "source": answer.source, "expression": answer.expression, "own": exercise}
     try:
         reply = fence.call("s12lib.grading.judge:judge_answer", question | {"seconds": limits.seconds}, limits)
         answer.status, answer.hint = str(reply["status"]), str(reply["hint"])
@@ -124,21 +124,33 @@ def judge(answer: Answer, limits: fence.Limits) -> None:
         answer.status, answer.hint = "REVIEW", f"It passes, but read it: {'; '.join(answer.suspicions)}."
 
 
-def grade(students: list[Student], seconds: float, memory: int, processes: int, hidden: Iterable[Path] = ()) -> None:
-    """Read and judge all submissions, several at a time, with a progress bar on stderr."""
+def grade(
+    students: list[Student],
+    seconds: float,
+    memory: int,
+    processes: int,
+    hidden: Iterable[Path] = (),
+    own: Path | None = None,
+) -> None:
+    """Read and judge all submissions, several at a time, with a progress bar on stderr.
+
+    ``own`` is a folder with exercises of the teacher's. Raises ``ExerciseError`` for one that holds none.
+    """
     from tqdm import tqdm
 
+    theirs = finding.sources(own) if own else {}
+    names = {*exercises(), *theirs, *finding.announced()}
     bar = partial(tqdm, disable=None)  # none where nobody watches
     with tempfile.TemporaryDirectory(prefix="grading-") as scratch, ThreadPoolExecutor(processes) as pool:
         limits = fence.Limits(scratch, seconds, memory)
         unseen = (*PRIVATE, *(str(folder.resolve()) for folder in hidden))
         blind = replace(limits, data=str(default_data_dir().resolve()), hidden=unseen)
         try:
-            jobs = [pool.submit(read, student, limits) for student in students]
+            jobs = [pool.submit(read, student, limits, names) for student in students]
             for done in bar(as_completed(jobs), "reading", len(jobs), unit=" students"):
                 done.result()
             open_answers = [answer for student in students for answer in student.answers.values() if not answer.status]
-            jobs = [pool.submit(judge, answer, blind) for answer in open_answers]
+            jobs = [pool.submit(judge, answer, blind, theirs.get(answer.exercise)) for answer in open_answers]
             for done in bar(as_completed(jobs), "judging", len(jobs), unit=" answers"):
                 done.result()
         finally:
@@ -167,8 +179,10 @@ def _count(number: int, what: str) -> str:
 
 
 def table(students: list[Student]) -> str:
-    """The grades as CSV: a row a student; the exercises that anybody has answered, in the course's order."""
-    asked = [name for name in exercises() if any(name in student.answers for student in students)]
+    """The grades as CSV: a row a student; the exercises that anybody has answered, the course's in its order first."""
+    answered = {name for student in students for name in student.answers}
+    asked = [name for name in exercises() if name in answered]
+    asked += sorted(answered.difference(asked))
     columns = ["student", "files", "solved", "of", "seconds", "could not be read"]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

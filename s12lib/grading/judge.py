@@ -7,21 +7,26 @@ from typing import Any
 
 import torch
 
-from s12lib.exercises import exercises, time_limit
+from s12lib.exercises import exercise_of, finding, time_limit
 from s12lib.exercises.judging import Exercise, Verdict, verdict_on
 
 NAME = "submission"
 
 
-def judge_answer(exercise: str, source: str, expression: str, seconds: float) -> dict[str, str]:
+def judge_answer(exercise: str, source: str, expression: str, seconds: float, own: str | None = None) -> dict[str, str]:
     """``{"status", "hint"}`` for the answer that the code defines; status as in ``Verdict``, or REVIEW.
+
+    ``own`` is the code of an exercise that is not the package's.
 
     REVIEW is a PASS that a person should look at: the answer is the library's own, or the check no longer rejects what
     it must reject after the answer ran, so the answer has changed the check.
     """
     torch.set_num_threads(1)
     time_limit.TIME_LIMIT = seconds
-    asked = exercises()[exercise]
+    if own is not None:  # its file may lie where nobody in here can look
+        (finding.folder() / f"{exercise}.py").write_text(own, "utf-8")
+    asked = exercise_of(exercise)
+    assert asked is not None, "the grader asks for what it has found"
     try:
         answer = _build(source, expression)
     except BaseException as error:  # also SystemExit
