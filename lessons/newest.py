@@ -53,11 +53,13 @@ def failure_of(lesson: Path) -> str:
             CellExecutionError,
             CellTimeoutError,
             DeadKernelError,
+            AssertionError,  # nbclient's, when a kernel dies between two cells
         ) as error:
             done = sum(
                 bool(cell.get("execution_count")) for cell in notebook.cells
             )
-            return f"code cell {done}: {COLORS.sub('', str(error)).strip().splitlines()[-1]}"
+            told = COLORS.sub("", str(error)).strip().splitlines()
+            return f"code cell {done}: {(told or ['the kernel died'])[-1]}"
     return ""
 
 

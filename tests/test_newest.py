@@ -31,6 +31,17 @@ def test_the_real_lock_is_read():
     assert len(newest.others_than_locked(lock, {"torch": "0", "numpy": "0", "jupyter-book": "0"})) == 3
 
 
+def test_a_kernel_that_dies_between_two_cells_is_told_too(tmp_path, monkeypatch):
+    lesson = tmp_path / "01_some.ipynb"
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell("1")]), lesson)
+
+    def dies(client):
+        raise AssertionError
+
+    monkeypatch.setattr(newest.NotebookClient, "execute", dies)
+    assert newest.failure_of(lesson) == "code cell 0: the kernel died"
+
+
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [(["1 + 1", "2"], ""), (["x = 1", "import no_such_library", "3"], "code cell 2: ModuleNotFoundError: No module")],

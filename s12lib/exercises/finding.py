@@ -37,7 +37,7 @@ def find(name: str) -> Exercise | None:
 
 
 def sources(own: Path) -> dict[str, str]:
-    """The code of each exercise in a folder, by name. Raises ``ExerciseError`` for a bad file, or where there is none."""
+    """The code of each exercise in a folder, by name. Raises ``ExerciseError`` for a bad file, or none."""
     files = [path for path in sorted(own.glob("*.py")) if path.stem.isidentifier()]
     if not files:
         raise ExerciseError(f"{own} holds no exercise: it should be a folder with a file NAME.py for each.")
