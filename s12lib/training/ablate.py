@@ -7,8 +7,9 @@ test set is not touched. ``s12 results`` puts the table into the book.
 """
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +101,10 @@ def train(
 def first_free_or_same(path: Path, wanted: dict[str, object], held_out: int) -> Path:
     """The file of this very run, else the first free name: what a run changed stands inside its file."""
 
-    def names() -> Iterator[Path]:
-        yield path
-        number = 2
-        while True:
-            yield path.with_name(f"{path.stem}-{number}.json")
-            number += 1
-
-    for name in names():
-        if not name.exists():
-            return name
+    def holds_it(name: Path) -> bool:
         run: dict[str, Any] = {**read_ablation(name)}
-        if {key: run[key] for key in wanted} == wanted and run["config"]["data"].get("validation_size") == held_out:
-            return name
-    raise AssertionError("names do not run out")
+        same = {key: run[key] for key in wanted} == wanted
+        return same and run["config"]["data"].get("validation_size") == held_out
+
+    numbered = (path.with_name(f"{path.stem}-{number}.json") for number in itertools.count(2))
+    return next(name for name in itertools.chain([path], numbered) if not name.exists() or holds_it(name))
