@@ -1,19 +1,5 @@
 """What readers may hand in for lesson 08's exercises; how to read this stands in ``exercise_cases.py``."""
 
-# right for sides that are multiples of 32
-BLOCKS = """
-def app_input(pixels):
-    height, width, _ = pixels.shape
-    side = min(height, width)
-    top, left, block = (height - side) // 2, (width - side) // 2, side // 32
-    square = torch.from_numpy(pixels.copy())[top:top + side, left:left + side].float()
-    small = square.reshape(32, block, 32, block, 3).mean((1, 3)) / 255
-    blue, green, red = small.unbind(-1)
-    x = torch.stack([red, green, blue])
-    mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
-    return ((x - mean[:, None, None]) / std[:, None, None])[None]
-"""
-
 WRONG: dict[str, list[tuple[str | None, str, str]]] = {
     "read_safetensors": [
         ('    header.pop("__metadata__", None)\n', "", "raised KeyError"),
@@ -82,93 +68,11 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("rows = weight.flatten(1)", "rows = weight.flatten(1).mul_(2)", "changes its input in place"),
         ("rows.abs().amax(1)", "rows.abs().mean(1)", "The scales are not right"),
     ],
-    "app_input": [
-        ("[:, :, ::-1]", "", "Blue still comes first"),
-        ("[:, :, ::-1]", "[:, ::-1, ::-1]", "turned the image round"),
-        ("[:, :, ::-1]", "[::-1, :, ::-1]", "turned the image round"),
-        ("[:, :, ::-1]", "[:, ::-1]", "not what the notebook shows"),
-        (
-            "to_32x32(picture)",
-            "np.asarray(picture.resize((32, 32), Image.Resampling.BOX))",
-            "squeezed into a square",
-        ),
-        ("to_32x32(picture)", "to_32x32(picture.crop((0, 0, 32, 32)))", "not what the notebook shows"),
-        (
-            "    return",
-            "    side = min(picture.size)\n    picture = picture.crop((0, 0, side, side))\n    return",
-            "not the one in the middle",
-        ),
-        (
-            "to_32x32(picture)",
-            "to_32x32(picture.resize([32 * n // min(picture.size) for n in picture.size], 0))",
-            "pick a few pixels",
-        ),
-        (
-            None,
-            "def app_input(pixels):\n"
-            "    x = torch.from_numpy(cv2.resize(pixels, (32, 32))[:, :, ::-1].copy()).permute(2, 0, 1).float()[None]\n"
-            "    return (x - x.mean()) / x.std()",
-            "squeezed into a square",
-        ),
-        (
-            None,
-            "def app_input(pixels):\n"
-            "    x = torch.from_numpy(to_32x32(Image.fromarray(pixels[:, :, ::-1]))).permute(2, 0, 1).float()[None]\n"
-            "    return (x - x.mean()) / x.std()",
-            "still normalise the image by itself",
-        ),
-        (
-            None,
-            "def app_input(pixels):\n"
-            "    x = torch.from_numpy(to_32x32(Image.fromarray(pixels[:, :, ::-1]))).permute(2, 0, 1).float()[None]\n"
-            "    mean, std = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True)\n"
-            "    return (x - mean) / (std + 1e-6)",
-            "still normalise the image by itself",
-        ),
-        *(
-            (
-                "    return",
-                "    side = min(picture.size)\n"
-                "    left, top = (picture.width - side) // 2, (picture.height - side) // 2\n"
-                f"    picture = picture.crop((left, top, left + side, top + side)).resize((32, 32){way})\n    return",
-                "gives some pixels more weight",
-            )
-            for way in ("", ", Image.Resampling.BILINEAR", ", Image.Resampling.LANCZOS")
-        ),
-        (None, BLOCKS, "raised RuntimeError"),
-        (
-            "    picture",
-            "    if min(pixels.shape[:2]) % 32:\n        pixels = pixels[:64, :64]\n    picture",
-            "no multiple of 32",
-        ),
-        ("return normalize(", "return 1 / 255 * torch.from_numpy(", "The shape of the input"),
-        ("normalize(to_32x32(picture))", "normalize(to_32x32(picture))[0]", "The network wants a batch"),
-        ("normalize(to_32x32(picture))", "normalize(to_32x32(picture)).mT", "lies on its side"),
-        ("normalize(to_32x32(picture))", "normalize(to_32x32(picture)).double()", "computes in float32"),
-        ("    picture", "    pixels[:] = pixels[:, :, ::-1].copy()\n    picture", "changes its input in place"),
-        ("return normalize(", "normalize(", "Is the return missing"),
-    ],
-    "caught": [
-        ("familiar.quantile(share)", "strange.quantile(share)", "have a say in your threshold"),
-        ("familiar.quantile(share)", "strange.quantile(1 - share)", "have a say in your threshold"),
-        ("familiar.quantile(share)", "torch.cat([familiar, strange]).quantile(share)", "have a say in your threshold"),
-        ("familiar.quantile(share)", "familiar.quantile(1 - share)", "warn of nearly all familiar"),
-        ("familiar.quantile(share)", "familiar.min()", "should lie below the threshold"),
-        ("familiar.quantile(share)", "familiar.mean() - 2 * familiar.std()", "should lie below the threshold"),
-        ("strange < threshold", "strange > threshold", "count the strange images that pass"),
-        (".float().mean()", ".float().sum()", "return their share"),
-        (".mean().item()", ".mean().item() * 100", "Yours is in percent"),
-        ("(strange < threshold)", "(familiar < threshold)", "about the strange images"),
-        ("(strange < threshold).float().mean().item()", "(strange < threshold)", "Make the share of strange"),
-        ("return threshold.item(),", "return str(threshold.item()),", "Make the threshold a number"),
-        ("return threshold.item(), ", "return ", "Return two numbers"),
-        ("    return threshold", "    threshold", "Is the return missing"),
-        (".float().mean().item()", ".float().std().item()", "is another"),
-    ],
 }
 
 RIGHT: dict[str, str] = {
     "read_safetensors": """
+import numpy as np
 def read_safetensors(content):
     kinds = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
     length = sum(byte << 8 * k for k, byte in enumerate(content[:8]))
@@ -191,23 +95,6 @@ def quantize(weight, bits):
         scales.append(step)
     return numbers, torch.stack(scales)
 """,
-    "app_input": """
-def app_input(pixels):
-    height, width, _ = pixels.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = torch.from_numpy(pixels.copy())[top:top + side, left:left + side].float()
-    blue, green, red = F.adaptive_avg_pool2d(square.permute(2, 0, 1), 32) / 255
-    x = torch.stack([red, green, blue])
-    mean, std = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
-    return ((x - mean[:, None, None]) / std[:, None, None])[None]
-""",
-    "caught": """
-def caught(familiar, strange, share):
-    ordered = sorted(familiar.tolist())
-    threshold = ordered[int(share * len(ordered))]
-    return threshold, sum(score < threshold for score in strange.tolist()) / len(strange)
-""",
 }
 
 ALSO_RIGHT: dict[str, list[str]] = {
@@ -225,4 +112,139 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "read_safetensors": {
         "start = 8 + int.from_bytes(content[:7], 'little')": "the eighth byte counts headers beyond 72 million GB",
     },
+}
+
+LENGTH = 'len(text).to_bytes(8, "little")'
+
+WRONG |= {
+    "write_safetensors": [
+        ('"little"', '"big"', "largest byte first"),
+        (LENGTH + " + ", "", "begins with the header's length"),
+        (
+            "json.dumps(header).encode()",
+            "json.dumps(header).encode()[:-1]",
+            "there is no JSON",
+        ),
+        (
+            "    text = json.dumps(header).encode()\n    return len(text)",
+            "    words = json.dumps(header, ensure_ascii=False)\n    text = words.encode()\n    return len(words)",
+            "in UTF-8 an",
+        ),
+        ('"little") + text', '"little")', "there is no JSON"),
+        ("kinds[tensor.dtype]", "str(tensor.dtype)", "your header calls that"),
+        ("kinds[tensor.dtype]", '"F32"', "your header calls that"),
+        ("list(tensor.shape)", "[tensor.numel()]", "your header says"),
+        ("[place, place + len(part)]", "[place, len(part)]", "not how many there are"),
+        ("[place, place + len(part)]", "[place, place + tensor.numel()]", "count bytes, and not numbers"),
+        ("[place, place + len(part)]", "[place, place + len(part) - 1]", "the byte behind the last one"),
+        ("place += len(part)", "pass", "should lie at"),
+        ("part = tensor.numpy().tobytes()", "part = bytes(tensor.untyped_storage())", "should lie at"),
+        (
+            "part = tensor.numpy().tobytes()",
+            'part = tensor.numpy().tobytes(order="A")',
+            "in another order",
+        ),
+        ("part = tensor.numpy().tobytes()", "part = (tensor + 1).numpy().tobytes()", "comes back with other numbers"),
+        ('b"".join(parts)', 'b"".join(parts[::-1])', "comes back with"),
+        ('b"".join(parts)', 'b"".join(parts[1:])', "Behind the header there should be"),
+        ("    return len", "    len", "Is the return missing"),
+        ("    return ", "    return list(parts) or ", "Return the file's bytes"),
+        ("    text = json", "    tensors.clear()\n    text = json", "changes the tensors"),
+        ("        parts.append", "        tensor += 1\n        parts.append", "changes the tensors"),
+        ('"dtype": kinds', '"type": kinds', "should have dtype, shape"),
+        (
+            None,
+            """
+def write_safetensors(tensors):
+    kinds = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}
+    sizes = {name: tensor.numel() * tensor.element_size() for name, tensor in tensors.items()}
+    start = 0
+    for _ in range(3):
+        header, place = {}, start
+        for name, tensor in tensors.items():
+            end = place + sizes[name]
+            header[name] = {"dtype": kinds[tensor.dtype], "shape": [*tensor.shape], "data_offsets": [place, end]}
+            place = end
+        text = json.dumps(header).encode()
+        start = 8 + len(text)
+    return len(text).to_bytes(8, "little") + text + b"".join(t.numpy().tobytes() for t in tensors.values())
+""",
+            "Offsets count from the first byte behind the header",
+        ),
+    ],
+    "agrees": [
+        (".abs().max()", ".mean()", "too high"),
+        (".abs().max()", ".mean().abs()", "In the mean that cancels out"),
+        (".abs().max()", ".abs().mean()", "A single number of 60"),
+        (".abs().max()", ".max()", "too high"),
+        ("difference <= tolerance", "difference < tolerance", "tolerance is 0"),
+        ("difference <= tolerance", "not difference > tolerance", "NaN agrees with nothing"),
+        ("    if ours.shape != theirs.shape:\n        return False\n", "", "Compare the shapes"),
+        (
+            None,
+            "def agrees(ours, theirs, tolerance):\n"
+            "    return ours.shape == theirs.shape and torch.allclose(ours, theirs, atol=tolerance)",
+            "Large numbers get more room",
+        ),
+        (
+            None,
+            "def agrees(ours, theirs, tolerance):\n"
+            "    return ours.shape == theirs.shape and bool((ours.argmax(1) == theirs.argmax(1)).all())",
+            "too high",
+        ),
+        (
+            None,
+            "def agrees(ours, theirs, tolerance):\n"
+            "    if ours.shape != theirs.shape:\n        return False\n"
+            "    off = (ours - theirs).abs()\n"
+            "    return bool(off[~off.isnan()].max() <= tolerance) if not off.isnan().all() else False",
+            "One NaN agrees with nothing",
+        ),
+        ("return difference <= tolerance", "return difference", "Return True or False"),
+        ("    return difference <= tolerance", "    difference <= tolerance", "Is the return missing"),
+        ("    difference = (ours - theirs)", "    difference = ours.sub_(theirs)", "changes its input in place"),
+    ],
+}
+RIGHT |= {
+    "write_safetensors": """
+def write_safetensors(tensors):
+    from safetensors.torch import save
+    return save({name: tensor.contiguous() for name, tensor in tensors.items()})
+""",
+    "agrees": """
+def agrees(ours, theirs, tolerance):
+    if tuple(ours.shape) != tuple(theirs.shape):
+        return False
+    return bool(torch.all(torch.abs(ours - theirs) <= tolerance))
+""",
+}
+
+ALSO_RIGHT |= {
+    "write_safetensors": [
+        """
+import numpy as np
+def write_safetensors(tensors):
+    header, body = {"__metadata__": {"by": "hand"}}, bytearray()
+    for name in sorted(tensors):
+        values = np.ascontiguousarray(tensors[name].numpy())
+        begin = len(body)
+        body += values.tobytes()
+        kind = {"float16": "F16", "float32": "F32", "int64": "I64"}[str(values.dtype)]
+        header[name] = {"dtype": kind, "shape": tuple(tensors[name].shape), "data_offsets": (begin, len(body))}
+    text = json.dumps(header, ensure_ascii=False).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    return bytearray(len(text).to_bytes(8, byteorder="little")) + text + body
+""",
+    ],
+    "agrees": [
+        """
+def agrees(ours, theirs, tolerance):
+    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=0, atol=tolerance)
+""",
+        """
+def agrees(ours, theirs, tolerance):
+    import numpy as np
+    return ours.shape == theirs.shape and np.abs(ours.numpy() - theirs.numpy()).max() <= tolerance
+""",
+    ],
 }
