@@ -40,6 +40,8 @@ def test_images_are_there_and_described(visit):
         source = image.get_attribute("src")
         assert (image.get_attribute("alt") or "").strip(), f"no alt text: {source}"
         assert image.evaluate("e => e.decode().then(() => e.naturalWidth, () => 0)") > 0, f"not shown: {source}"
+        stretched = image.evaluate("e => e.clientWidth * e.naturalHeight / (e.clientHeight * e.naturalWidth)")
+        assert stretched == pytest.approx(1, abs=0.05), f"out of proportion: {source}"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
