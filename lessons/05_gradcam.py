@@ -14,46 +14,48 @@
 #
 # [![Open in Colab](../book/_static/colab-badge.svg)](https://colab.research.google.com/github/OWNER/page-resnet-course/blob/main/lessons/05_gradcam.ipynb)
 #
-# **Where in the picture was the evidence?**
+# **Where in the image was the evidence?**
 #
-# Minutes to run: 1 on a GPU, 1 on a CPU. Reading and solving takes about an hour and a half.
+# Minutes to run: 1 on a GPU, 2 on a CPU. Reading and solving takes about two and a half hours.
 #
-# You need: lesson [02 · The network](02_model.ipynb), for the layers and what a place of them can see, and best
-# [04 · The failures](04_failures.ipynb), whose mistakes come back here. The [glossary](../book/glossary.md)
-# explains every term.
+# You need: lesson [02 · The network](02_model.ipynb), for the layers and what a place of them can see, and
+# [04 · The failures](04_failures.ipynb), whose mistakes come back here. The [glossary](../book/glossary.md) explains
+# every term.
 
 # %% [markdown]
 # ## Where this lesson ends
 #
-# ![Test pictures of CIFAR-10 that the network gets wrong, each with two heatmaps of four by four places on one scale:
-# one for the class that the network says, one for the class that is right.](images/05_gradcam.png)
+# ![Four CIFAR-10 test images that the network gets wrong. Beside each, a heatmap of 8 × 8 places for the class that it
+# says, one for the class that is right, and the image with the hottest place of the first covered, with what the
+# network says then.](images/05_gradcam.png)
 #
-# Many notebooks about this network end with heatmaps of its mistakes, and show the class that the network *said*. The
-# better question needs two maps: what spoke for the wrong class, and what for the right one? By the end you can draw
-# both, by hand, and know of each number in them where it comes from.
+# A heatmap of a mistake shows where the evidence for the wrong class lay. Is that true? Cover the place and ask the
+# network again. By the end you can draw both maps by hand, put them to this test, and name a popular map that fails it.
 
 # %% [markdown]
 # ## You will be able to
 #
 # - **listen** in on any layer with a hook, and get the gradient there;
 # - **compute** Grad-CAM by hand, and prove it right, for this network even without a gradient;
-# - **draw** heatmaps that do not claim more than they know;
-# - **compare** layers, classes and methods, and say what each of them asks.
+# - **compare** layers, classes and methods, each with a control beside it;
+# - **test** a heatmap by covering what it calls evidence.
 
 # %% [markdown]
 # ## Set-up
 #
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
-# %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Set-up (run it first, and after each restart)
 import importlib.util
 import subprocess
 import sys
 
-if importlib.util.find_spec("s12lib") is None:  # on Colab: install the course; PyTorch stays as it is
+# On Colab, install the course; its PyTorch stays as it is.
+if importlib.util.find_spec("s12lib") is None:
     source = "git+https://github.com/OWNER/page-resnet-course"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", source]
+    subprocess.run(install, check=True)
 
 import torch
 from torch import nn
@@ -66,65 +68,83 @@ course = begin()
 data = course.data
 
 # %% [markdown]
-# ## 1. Something to explain
+# ## 1. Listening in
 #
-# We take the package's weights and the first 1,000 test pictures, and look for mistakes. The network answers with ten
-# **logits**, one a class; the largest is its answer. A logit is what we want to explain: where in the picture did it
-# come from?
+# We take the package's weights, the test images of lesson 04, and the mistakes among them, the surest first. What is to
+# be explained is a [logit](../book/glossary.md#term-logits): where in the image did it come from?
 
-# %% tags=["nbval-check-output"]
+# %%
 from s12lib import load_pretrained, normalize
-from s12lib.inference import predict
+from s12lib.inference import logits_of
 
-network = load_pretrained("page_resnet_cifar10" if data.name == "CIFAR-10" else "page_resnet_shapes")
-network = network.to(course.device)
-test = data.splits["test"]
-images, labels = test.images[:1000], test.labels[:1000]
-probabilities = predict(network, images)
-confidence, preds = probabilities.max(1)
+known = data.name == "CIFAR-10"
+weights = "page_resnet_cifar10" if known else "page_resnet_shapes"
+network = load_pretrained(weights).to(course.device)
+
+count, test = course.few(2000), data.splits["test"]
+images, labels = test.images[:count], test.labels[:count]
+logits = logits_of(network, images)
+confidence, preds = logits.softmax(1).max(1)
 right = preds == labels
-where = f"{data.name}, from the first {len(images):,} test pictures"
-order = torch.where(right, -confidence, confidence).argsort(descending=True)  # the surest mistakes come first
+other = torch.where(right, logits.topk(2).indices[:, 1], labels)
 mistakes = (~right).sum().item()
-print(f"{mistakes} mistakes among {len(images):,} pictures")
+surest_first = torch.where(right, -confidence, confidence)
+order = surest_first.argsort(descending=True)
 
-# %% tags=["nbval-check-output"]
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Print the mistake that it is surest of
+where = f"{data.name}, from the first {count:,} test images"
 first = order[:1]
-said, label = preds[first].item(), labels[first].item()
+answer, truth = preds[first].item(), other[first].item()
+names = data.classes[answer], data.classes[truth]
+sure = confidence[first].item()
+print(f"{mistakes} mistakes among {count:,} images")
+print(f"the surest: {names[1]}, called {names[0]}, {sure:.0%}")
+
+# %% [markdown]
+# What a layer puts out are its [activations](../book/glossary.md#term-activations) $A$: for one image, a number for
+# each channel and place. A [hook](../book/glossary.md#term-hook) is a function that PyTorch calls when a layer has run.
+# It gets the layer, what went in and what came out, and the plainest one keeps what came out:
+
+# %%
+kept = []
 batch = normalize(images[first]).to(course.device)
-print(f"the picture: {data.classes[label]}. The network says: {data.classes[said]}, {confidence[first].item():.0%}")
-
-# %% [markdown]
-# That is the mistake it is surest of, and our patient for the next sections.
-
-# %% [markdown]
-# ## 2. Activations: listening in
-#
-# What a layer puts out are its **activations** $A$: for one picture, a number for each channel and each place. They
-# are gone as soon as the next layer has used them. A **hook** is a function that PyTorch calls when a layer has run.
-# It gets the layer, what went in and what came out. What it does with them is its own affair:
-
-# %% tags=["nbval-check-output"]
-handle = network.layer2.register_forward_hook(lambda module, args, output: print("layer2:", tuple(output.shape)))
-_ = network(batch)
+handle = network.prep[1].register_forward_hook(
+    lambda module, args, output: kept.append(output)
+)
+with torch.no_grad():
+    network(batch)
 handle.remove()
-_ = network(batch)  # nobody listens any more
 
 # %% [markdown]
-# **Predict first.** You know layer2's shape now. What is layer3's? How many places are there for the evidence to lie
-# in?
+# > **Predict first.** `prep[1]` is a [BatchNorm](../book/glossary.md#term-BatchNorm): much of what it puts out is below
+# > 0. What is the smallest number in what the hook has kept?
+# > <!-- guess: {{kept[0].min():.1f}} -->
+
+# %% tags=["nbval-check-output", "reveal"]
+with torch.no_grad():
+    put_out = network.prep[:2](batch)
+round(kept[0].min().item(), 1), round(put_out.min().item(), 1)
+
+# %% [markdown]
+# The next layer is `ReLU(inplace=True)`: to save memory, it writes its result into the tensor that it was given. The
+# hook had kept that tensor, and no copy.
+#
+# > **Finding.** The smallest value that the hook kept is {{kept[0].min():.1f}}; what BatchNorm put out goes down to
+# > {{put_out.min():.1f}}. A kept tensor holds what the *last* layer to write there has left.
 
 # %% [markdown]
 # ### Exercise: listen
 #
-# *Difficulty 2 of 5, about 15 minutes.* Keep what a layer puts out, and return it with the logits of the same run. A
-# hook that is forgotten stays for ever. So remove it, also when the network raises an error. And keep the very tensor
-# that passes, since we want a gradient from it soon.
+# > **Difficulty 3 of 5, about 20 minutes.** Return what `layer` puts out while `network(images)` runs, and the logits
+# > of that same run: two tensors. It must be right for any layer, also before a ReLU that works in place. A gradient
+# > must flow from the logits to the activations, so a copy made on the side will not do. And remove the hook, also when
+# > the network raises an error. One thing you need to know: what a hook returns replaces the layer's output.
 
 
 # %% tags=["nbval-check-output"]
 def listen(layer, network, images):
-    """What `layer` puts out while network(images) runs, and the logits: two tensors. The hook is gone afterwards."""
+    """→ (the layer's output, the logits); no hook is left."""
     raise NotImplementedError
 
 
@@ -139,12 +159,24 @@ check("listen", listen)
 #
 # </details>
 # <details>
+# <summary>Second hint</summary>
+#
+# Keep the tensor itself, and hand the *network* a copy to go on with: the hook returns `output.clone()`. Whatever is
+# written in place goes into the copy, and the gradient flows through it.
+#
+# </details>
+# <details>
 # <summary>Solution</summary>
 #
 # ```python
 # def listen(layer, network, images):
 #     kept = []
-#     handle = layer.register_forward_hook(lambda module, args, output: kept.append(output))
+#
+#     def keep(module, args, output):
+#         kept.append(output)
+#         return output.clone()
+#
+#     handle = layer.register_forward_hook(keep)
 #     try:
 #         logits = network(images)
 #     finally:
@@ -154,62 +186,56 @@ check("listen", listen)
 #
 # </details>
 
+# %% [markdown]
+# ## 2. Who moves the logit?
+#
+# The activations say what is where, not what it is good for. For that, ask how much the logit $z_c$ of class $c$ would
+# grow if a channel were a little stronger at a place: the [gradient](../book/glossary.md#term-gradient)
+# $\partial z_c / \partial A_{kij}$.
+
 # %% tags=["nbval-check-output"]
 listen = use("listen", listen)
-activations, logits = listen(network.layer3, network, batch)
-print("activations:", tuple(activations.shape))
-print("logits:     ", tuple(logits.shape))
+activations, z = listen(network.layer3, network, batch)
+(gradients,) = torch.autograd.grad(z[0, answer], activations)
+activations.shape, gradients.shape
 
 # %% [markdown]
-# So 4 × 4 = 16 places, with 512 channels each. Whatever Grad-CAM tells you at this layer, it tells in sixteen numbers.
-# Keep that in mind when you see a smooth, finely drawn heatmap of a 32 × 32 picture: somebody has blurred sixteen
-# numbers.
+# > **Predict first.** The [head](../book/glossary.md#term-head) takes each channel's maximum over the 4 × 4 places. At
+# > how many of a channel's 16 places can the gradient be other than 0?
+# > <!-- guess: {{moving}} -->
+
+# %% tags=["nbval-check-output", "reveal"]
+moving = (gradients[0] != 0).sum(dim=(1, 2)).max().item()
+moving
 
 # %% [markdown]
-# ## 3. Gradients: who moves the logit?
+# > **Finding.** In each channel at most {{moving}} of the {{activations[0, 0].numel()}} places moves the logit: the one
+# > with the maximum. The network is blind to the rest.
+
+# %% [markdown]
+# ## 3. Sixteen numbers
 #
-# The activations say what is where. They do not say what it is good for. For that, ask how much the logit of class
-# $c$ would grow if a channel were a little stronger at a place: the gradient $\partial z_c / \partial A_{kij}$. No
-# hook is needed; we have kept both ends.
-#
-# **Predict first.** The head takes each channel's maximum over the 16 places. At how many of them can the gradient be
-# other than zero?
-
-# %% tags=["nbval-check-output"]
-(gradients,) = torch.autograd.grad(logits[0, said], activations)
-moving = (gradients[0] != 0).sum(dim=(1, 2))
-print("gradients:", tuple(gradients.shape))
-print("places that move the logit, in each channel: at most", moving.max().item())
-
-# %% [markdown]
-# Only at the one where the maximum is. A little more at any other place would not change the maximum, and so not the
-# logit. The network looks at the best place of each channel and is blind to the rest.
-
-# %% [markdown]
-# ## 4. The formula
-#
-# Selvaraju and others proposed in 2017: average each channel's gradient over the places, and take that as the
-# channel's **weight** $\alpha$. Add up the channels, each with its weight. Keep what speaks *for* the class:
+# [Selvaraju et al. (2017)](../book/references.md#selvaraju-2017): average each channel's gradient over the places, and
+# take that as the channel's weight $\alpha$. Add up the weighted channels, and keep what speaks *for* the class:
 #
 # $$
-# \begin{aligned}
-# L_c &= \mathrm{ReLU}\Big(\sum_k \alpha_{ck} A_k\Big) \\
-# \alpha_{ck} &= \frac{1}{hw} \sum_{i,j} \frac{\partial z_c}{\partial A_{kij}}
-# \end{aligned}
+# L_c = \mathrm{ReLU}\Big(\sum_k \alpha_{ck} A_k\Big), \qquad
+# \alpha_{ck} = \frac{1}{hw} \sum_{i,j} \frac{\partial z_c}{\partial A_{kij}}
 # $$
 #
-# This is **Grad-CAM**, gradient-weighted class activation mapping.
+# This is [Grad-CAM](../book/glossary.md#term-Grad-CAM), gradient-weighted class activation mapping.
 
 # %% [markdown]
 # ### Exercise: Grad-CAM
 #
-# *Difficulty 2 of 5, about 10 minutes.* Two lines are enough. Mind which axes are the places and which is the
-# channels, and what comes first, the sum or the ReLU.
+# > **Difficulty 2 of 5, about 10 minutes.** From `activations` and `gradients`, both (N, C, h, w), compute Grad-CAM,
+# > (N, h, w), nothing below 0. Mind which axes are the places and which is the channels, and what comes first, the sum
+# > or the ReLU.
 
 
 # %% tags=["nbval-check-output"]
 def gradcam_map(activations, gradients):
-    """Two (N, C, h, w) tensors → Grad-CAM, (N, h, w), at the layer's own resolution, nothing below 0."""
+    """Two (N, C, h, w) → (N, h, w), nothing below 0."""
     raise NotImplementedError
 
 
@@ -218,6 +244,12 @@ check("gradcam_map", gradcam_map)
 # %% [markdown]
 # <details>
 # <summary>Hint</summary>
+#
+# Two lines are enough: the weights, and the weighted sum. The places are axes 2 and 3, the channels axis 1.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
 #
 # `mean(dim=(2, 3), keepdim=True)` leaves a shape of (N, C, 1, 1), which can be multiplied with (N, C, h, w).
 #
@@ -238,122 +270,126 @@ from s12lib.explain import enlarge
 
 gradcam_map = use("gradcam_map", gradcam_map)
 by_hand = gradcam_map(activations, gradients).detach().cpu()
-places = by_hand / by_hand.max()
-row, column = divmod(by_hand.argmax().item(), 4)
-title = f"Row {row + 1}, column {column + 1} of 4 × 4 has {by_hand.max() / by_hand.sum():.0%} of the heat"
-maps = {"what is known": places, "on the picture": places, "enlarged": enlarge(by_hand)}
-notes = [(f"is: {data.classes[label]}", f"for: {data.classes[said]}", "", "")]
-viz.show(viz.heatmap_table(images[first], maps, notes, title, where, opacities=(1, 0.6, 0.6)))
+enlarged = enlarge(by_hand)
+
+# %% tags=["hide-input"]
+# @title Draw what is known, and what is usually shown
+spot = by_hand.argmax().item()
+row, column = spot // 4 + 1, spot % 4 + 1
+share = (by_hand.max() / by_hand.sum()).item()
+title = f"Row {row}, column {column} of 4 × 4 has {share:.0%} of the heat"
+maps = {
+    "known": by_hand / by_hand.max(),
+    "on the image": by_hand / by_hand.max(),
+    "enlarged": enlarged,
+}
+notes = [(f"is: {names[1]}", f"for: {names[0]}", "", "")]
+drawn = viz.heatmap_table(
+    images[first], maps, notes, title, where, opacities=(1, 0.6, 0.6)
+)
+viz.show(drawn)
 
 # %% [markdown]
-# The second picture is all there is. The last is the same, enlarged *bilinearly*: between the places' centres the
-# values are mixed. It is pleasant to look at, and each of its fine shades is made up. Trust no border in it that is
-# finer than 8 pixels.
+# The second image is all there is. The last is the same, blurred: trust no border in it that is finer than 8 pixels.
+# And each of the sixteen places sees far beyond its own square ([lesson 02](02_model.ipynb)). Hot means *the evidence
+# was collected here*.
 #
-# And remember lesson 02: each of the sixteen places can see the whole picture, and looks far beyond its own square of
-# it. A hot place means *the evidence was collected here*, which is not quite *the evidence lies here*.
-
-# %% [markdown]
-# ## 5. The same without a gradient
-#
-# For this network you can know the weights without asking. Write $W$ for the last layer's matrix and $s$ for the scale
-# of the logits. Then
-#
-# $$
-# z_c = s \sum_k W_{ck} \max_{i,j} A_{kij}
-# $$
-#
-# and the gradient is $s\,W_{ck}$ at the place of the maximum, and 0 at the fifteen others. Its mean over 16 places is
-# $s\,W_{ck}/16$. So
+# For this network you can know the weights without asking. With $W$ the last layer's matrix and $s$ the scale of the
+# logits, $z_c = s \sum_k W_{ck} \max_{i,j} A_{kij}$. The gradient is $s\,W_{ck}$ at the maximum and 0 at the fifteen
+# others, and its mean is $s\,W_{ck}/16$:
 #
 # $$
 # L_c = \mathrm{ReLU}\Big(\frac{s}{16} \sum_k W_{ck} A_k\Big)
 # $$
 #
-# That is the last layer, applied at each place, and a **closed form**: a formula that needs no gradient. It exists
-# because nothing but a pool and *one
-# linear layer* lies behind layer3, and the pool gives every channel the same share, 1/16. (Zhou and others had found
-# such maps in 2016, for a head that averages; there they are called **class activation maps**.) An exact answer is a
-# treasure: every implementation can be held against it.
+# That is a [closed form](../book/glossary.md#term-closed-form): the last layer, applied at each place
+# ([Zhou et al., 2016](../book/references.md#zhou-2016), found it for a head that averages). Without the ReLU it is a
+# [class map](../book/glossary.md#term-class-map), and you have all ten at once. Every implementation can be held
+# against it: yours, the package's, and the library's.
 #
-# A second one comes for free. The gradient times the activation, added up over everything, is $s\,W_{ck}\max A_k$,
-# added up: the logit itself.
+# It makes a newer method simple. [FinerCAM](../book/glossary.md#term-FinerCAM)
+# ([Zhang et al., 2025](../book/references.md#zhang-2025)) explains a *difference* of logits: what speaks for dog rather
+# than cat? Here that is one class map minus another.
 
-# %% tags=["nbval-check-output"]
-weight, scale = network.head[-1].weight.detach().cpu(), network.logit_scale
-heard = activations.detach().cpu()
-class_maps = scale / 16 * torch.einsum("ck,nkhw->nchw", weight, heard)
-closed = class_maps[:, said].relu()
-print("by hand and closed form agree to 1e-5:", torch.allclose(by_hand, closed, rtol=0, atol=1e-5))
-back = (gradients * activations).sum().item()
-print("gradient times activation is the logit:", abs(back - logits[0, said].item()) < 1e-4)
-print("the closed form knows all classes at once:", tuple(class_maps.shape))
+# %%
+from pytorch_grad_cam import FinerCAM
+from pytorch_grad_cam.utils.model_targets import FinerWeightedTarget
 
-# %% [markdown]
-# ## 6. The library
-#
-# By hand once, and then with a tool that others have tested: **pytorch-grad-cam**. This is how its manual uses it.
-
-# %% tags=["nbval-check-output"]
-from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
-with GradCAM(model=network, target_layers=[network.layer3]) as cam:
-    theirs = cam(input_tensor=batch, targets=[ClassifierOutputTarget(said)])
-print("shape:", theirs.shape, f" from {theirs.min():.1f} to {theirs.max():.1f}")
-print("gradients left behind on the weights:", network.prep[0].weight.grad is not None)
-network.zero_grad(set_to_none=True)
-
-# %% [markdown]
-# Two things to know. It leaves gradients on all parameters: train on afterwards without clearing them, and your first
-# step is wrong. And it stretches each map to fill 0 to 1, so that you cannot tell a strong map from a weak one. The
-# package's `gradcam` uses the library's formulas on a copy of the network, and can hand out the raw map.
-
-# %% tags=["nbval-check-output"]
 from s12lib import gradcam
 
-library = gradcam(network, images[first], targets=said, raw=True)
-print("the library's raw map:", tuple(library.shape))
-print("agrees with by hand to 1e-5:    ", torch.allclose(library, by_hand, rtol=0, atol=1e-5))
-print("agrees with closed form to 1e-5:", torch.allclose(library, closed, rtol=0, atol=1e-5))
+W, scale = network.head[-1].weight.detach().cpu(), network.logit_scale
+heard = activations.detach().cpu()
+class_maps = scale / 16 * torch.einsum("ck,kij->cij", W, heard[0])
+finer = (class_maps[answer] - class_maps[truth]).relu()
+
+package = gradcam(network, images[first], targets=answer, raw=True)
+cam = FinerCAM(network, [network.layer3])
+library = cam(batch, [FinerWeightedTarget(answer, [truth], alpha=1)])
+cam.base_cam.activations_and_grads.release()  # it leaves its hooks behind
+network.zero_grad(set_to_none=True)  # and gradients
+stretched = enlarge(finer[None]) - enlarge(finer[None]).min()
+by_parts = (gradients * activations).sum()
+
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Print whether they agree
+closed = class_maps[answer].relu()
+agree = {
+    "by hand": by_hand[0] - closed,
+    "the package's gradcam": package[0] - closed,
+    "FinerCAM, stretched to 0 to 1": torch.from_numpy(library)
+    - stretched / stretched.max(),
+    "gradient times activation": by_parts - z[0, answer],
+}
+for name, error in agree.items():
+    close = error.abs().max() < 1e-4
+    print(f"{name:<29} off by less than 0.0001: {close}")
 
 # %% [markdown]
-# Three ways to one map. From here on you may call `gradcam` with a good conscience.
-
-# %% [markdown]
-# ### Exercise: find the bug
+# The last line is a second check that comes for free: gradient times activation, added up over everything, is the logit
+# itself.
 #
-# *Difficulty 3 of 5, about 15 minutes.* This is found in many a notebook. It makes heatmaps from the sums before
-# ReLU, for several classes of one picture. Look at what it shows for the class that the network thinks *least* likely.
-# (For a mistake the second class is the truth; where the network was right, the runner-up.)
+# > **Finding.** Whatever Grad-CAM says at layer3 it says in {{by_hand.numel()}} numbers, of which the largest has
+# > {{share:.0%}} of the heat here. By hand, in closed form and by the library they are the same.
+
+# %% [markdown]
+# ## 4. One scale
+#
+# This was shipped. It makes a [heatmap](../book/glossary.md#term-heatmap) of each class map. See what it does to the
+# class that the network thinks *least* likely.
 
 
 # %%
 def shipped(maps):
-    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    low = maps.amin((1, 2), keepdim=True)
+    high = maps.amax((1, 2), keepdim=True)
     return (maps - low) / (high - low)
 
 
-least = logits[0].argmin().item()
-other = torch.where(right, probabilities.topk(2).indices[:, 1], labels)
-columns = ("its answer", "the truth" if mistakes else "runner-up", "last choice")
-classes = [said, other[first].item(), least]
-maps = dict(zip(columns, shipped(class_maps[0, classes])[:, None], strict=True))
-notes = [("", *(f"{data.classes[c]}, {probabilities[first[0], c]:.1%}" for c in classes))]
-title = (
-    f"Evidence of {class_maps[0, least].max():+.2f} for {data.classes[least]} is drawn as hot as {closed.max():+.2f}"
-)
-viz.show(viz.heatmap_table(images[first], maps, notes, title, where))
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Print the hottest place of three classes
+least = logits[first[0]].argmin().item()
+classes = {"its answer": answer, "the truth": truth, "the last": least}
+print(f"{'':<10} {'class':<11} class map's largest  as shipped")
+for name, c in classes.items():
+    peak, made = class_maps[c].max(), shipped(class_maps[[c]]).max()
+    print(f"{name:<10} {data.classes[c]:<11} {peak:+19.3f} {made:11.1f}")
 
 # %% [markdown]
-# All three are equally hot, whatever the numbers behind them. A place where nothing much speaks against the class looks
-# like evidence for it. And where all values are the same, it divides by zero. Write it anew: cut off what speaks
-# against, and put all maps of the picture on *one* scale.
+# > **Finding.** Evidence of {{class_maps[least].max():+.3f}} for {{data.classes[least]}} is drawn as hot as
+# > {{class_maps[answer].max():+.3f}} for {{data.classes[answer]}}: whoever stretches each map hides the size, and the
+# > sign.
+
+# %% [markdown]
+# ### Exercise: find the bug
+#
+# > **Difficulty 2 of 5, about 10 minutes.** Write it anew. `maps` are (n, h, w) class maps of *one* image, one a class;
+# > return (n, h, w) heat in [0, 1]. Cut off what speaks against, and put all maps on one scale, on which 1 is the
+# > hottest place of all. Where nothing is above 0, all stays 0.
 
 
 # %% tags=["nbval-check-output"]
 def shared_heat(maps):
-    """(n, h, w) maps of one picture, one a class → (n, h, w) in [0, 1] on one scale; all 0 if nothing is above 0."""
+    """(n, h, w) of one image → (n, h, w) in [0, 1], on one scale."""
     raise NotImplementedError
 
 
@@ -363,13 +399,17 @@ check("shared_heat", shared_heat)
 # <details>
 # <summary>Hint</summary>
 #
-# ReLU first. Then one number divides all of them: the largest of all. What if it is 0?
+# ReLU first. Then one number divides all of them: the largest of all.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# `maps.relu().max()` is that number. If it is 0, return the zeros as they are.
 #
 # </details>
 # <details>
 # <summary>Solution</summary>
-#
-# The bug is the stretching of each map from its own least to its own most. It hides the sign and the size.
 #
 # ```python
 # def shared_heat(maps):
@@ -384,146 +424,424 @@ check("shared_heat", shared_heat)
 # </details>
 
 # %% [markdown]
-# ## 7. Layer by layer
+# ## 5. Layer by layer
 #
-# Grad-CAM works at any layer with places. Earlier layers have more of them: `prep` has 32 × 32. So why blur sixteen
-# numbers, when 1,024 are to be had?
-#
-# The formula gives each channel *one* weight for the whole picture, its mean gradient. At `prep` a channel is an edge
-# detector, and an edge may speak for the class at one place and against it at another. Such gradients cancel out.
-#
-# **Predict first.** How much of the gradient is left after averaging, at `prep` and at `layer3`? And what will a map
-# look like that is made from the rest?
+# `layer2` has 8 × 8 places and `prep` 32 × 32. Why stay with sixteen? Because Grad-CAM gives each channel *one* weight,
+# its mean gradient. An edge may speak for the class at one place and against it at another; in the mean that cancels.
 
-# %% tags=["nbval-check-output"]
+# %% [markdown]
+# > **Predict first.** How much of the gradient is left after averaging, at `prep`, in per cent?
+# > <!-- guess: {{100 * left["prep"]:.0f}} % -->
+
+# %% tags=["nbval-check-output", "reveal"]
 layers, left = ("prep", "layer1", "layer2", "layer3"), {}
+some = normalize(images[order[:20]]).to(course.device)
 for name in layers:
-    A, z = listen(network.get_submodule(name), network, normalize(images[order[:20]]).to(course.device))
-    (g,) = torch.autograd.grad(z.amax(dim=1).sum(), A)
-    left[name] = (g.mean((2, 3)).abs().sum() / g.abs().mean((2, 3)).sum()).item()
-    print(f"{name:<7} {A.shape[-1]:>2} × {A.shape[-1]:<2}  left after averaging: {left[name]:.0%}")
+    A, top = listen(network.get_submodule(name), network, some)
+    (g,) = torch.autograd.grad(top.amax(dim=1).sum(), A)
+    averaged = g.mean((2, 3)).abs().sum()
+    left[name] = (averaged / g.abs().mean((2, 3)).sum()).item()
+{name: round(share, 2) for name, share in left.items()}
+
+# %% tags=["hide-input"]
+# @title Draw Grad-CAM at three layers, and HiRes-CAM
+asked = [("gradcam", "prep"), ("gradcam", "layer2")]
+asked += [("gradcam", "layer3"), ("hirescam", "layer2")]
+three, maps = order[:3], {}
+for method, layer in asked:
+    raw = gradcam(
+        network, images[three], preds[three], layer, method, raw=True
+    )
+    top = raw.amax((1, 2), keepdim=True).clamp(min=1e-9)
+    maps[f"{method}\n{layer}"] = raw / top
+says = [(data.classes[labels[k]], data.classes[preds[k]]) for k in three]
+notes = [(f"is: {a}\nsays: {b}", "", "", "", "") for a, b in says]
+title = f"Left after averaging: {left['prep']:.0%} at prep, "
+title += f"{left['layer2']:.0%} at layer2, {left['layer3']:.0%} at layer3"
+viz.show(viz.heatmap_table(images[three], maps, notes, title, where))
+
+# %% [markdown]
+# [HiRes-CAM](../book/glossary.md#term-HiRes-CAM) ([Draelos and Carin, 2020](../book/references.md#draelos-2020)) leaves
+# the averaging out: each place keeps its own gradient, $\mathrm{ReLU}(\sum_k \partial z_c / \partial A_k \odot A_k)$.
+# It can therefore use the 64 places of layer2. The package's `gradcam` knows it as `method="hirescam"`, with four
+# others beside it.
+#
+# > **Finding.** Of the gradient {{left["prep"]:.0%}} is left at `prep`, {{left["layer2"]:.0%}} at layer2, and
+# > {{left["layer3"]:.0%}} at layer3, where each channel has a gradient at one place only. Grad-CAM has to choose
+# > between places and weights; HiRes-CAM has not.
+
+# %% [markdown]
+# ## 6. What Grad-CAM says of the mistakes
+#
+# Nearly every notebook about this network ends here: Grad-CAM at layer3, for the class that it wrongly says.
 
 # %%
-few = order[:3]
-raw = {name: gradcam(network, images[few], preds[few], layer=name, raw=True) for name in layers}
-maps = {
-    f"{name}\n{m.shape[-1]} × {m.shape[-1]}": m / m.amax((1, 2), keepdim=True).clamp(min=1e-9)
-    for name, m in raw.items()
-}
-title = f"At prep {left['prep']:.0%} of the gradient is left to make a map from, at layer3 {left['layer3']:.0%}"
-notes = [(f"is: {data.classes[labels[k]]}\nsays: {data.classes[preds[k]]}", "", "", "", "") for k in few.tolist()]
-viz.show(viz.heatmap_table(images[few], maps, notes, title, f"{where}; measured on 20 of them"))
-
-# %% [markdown]
-# At `prep` you see specks and edges, made from what is left. A map that is dark all over would mean that the weighted
-# sum is below 0 everywhere, so that ReLU leaves nothing. At layer3 nothing cancels, since each channel has a gradient
-# at one place only. That is the bargain: many places with a poor weight, or few with a good one.
-#
-# And one step further, after the head's pool?
-
-# %% tags=["nbval-check-output"]
-pooled, _ = listen(network.head[0], network, batch)
-print("after the pool:", tuple(pooled.shape))
-
-# %% [markdown]
-# One place. A heatmap of it is one solid colour, and it has been published more than once.
-
-# %% [markdown]
-# ## 8. The mistakes, with two maps each
-#
-# Now for the picture that this lesson is about. For each mistake: Grad-CAM for the class that the network said, and
-# for the class that is right, on one scale.
-#
-# **Predict first.** It says dog and it is a cat. Did it look at something else in the picture, or did it look at the
-# cat and take it for a dog? Which of the two will be the usual case?
-
-# %% tags=["goal", "nbval-check-output"]
-shared_heat = use("shared_heat", shared_heat)
 studied = order[: max(mistakes, 20)]
-spoke = [gradcam(network, images[studied], targets[studied], raw=True) for targets in (preds, other)]
-peaks = [maps.flatten(1).argmax(1) for maps in spoke]
-agree = peaks[0][:, None] == peaks[1]
-same = agree.diagonal().sum().item()
-by_chance = (agree.sum().item() - same) / (len(studied) - 1)  # over all pairs of unlike pictures
-shown = studied[:8]
-pairs = torch.stack([shared_heat(torch.stack(pair)) for pair in zip(*spoke, strict=True)])[:8]
-notes = [("", *(f"{data.classes[c[k]]}\n{probabilities[k, c[k]]:.0%}" for c in (preds, other))) for k in shown.tolist()]
-kind = "mistakes" if mistakes == len(studied) else "pictures"
-title = f"In {same} of {len(studied)} {kind} both classes share the hottest place; {by_chance:.0f} would by chance"
-maps = {columns[0]: pairs[:, 0], columns[1]: pairs[:, 1]}
-meaning = "heat: 1 is the hottest place of the picture's two maps"
-viz.show(viz.heatmap_table(images[shown], maps, notes, title, where, across=2, meaning=meaning))
+wrong, said, true = images[studied], preds[studied], other[studied]
 
-# %% tags=["nbval-check-output"]
-strength = spoke[1].amax((1, 2)) / spoke[0].amax((1, 2)).clamp(min=1e-9)
-print(f"the same hottest place:                  {same} of {len(studied)}")
-print(f"... if the maps are of unlike pictures:  {by_chance:.0f} of {len(studied)}")
-print(f"the second map's peak, compared with the first's: {strength.mean():.0%} on average")
-print(f"nothing speaks for the second class: {(spoke[1].amax((1, 2)) == 0).sum()} of {len(studied)}")
+
+def hottest(maps):
+    """(N, h, w) → the number of each map's hottest place, (N,)."""
+    return maps.flatten(1).argmax(1)
+
 
 # %% [markdown]
-# The second line is the control. Objects tend to lie in the middle, so two maps may agree though they have nothing
-# to do with each other. Pair each first map with every other picture's second one, and see how many agree by that
-# alone. Only what the first line has beyond the second is a finding. If the two lines are close, the hottest place
-# alone cannot tell you whether the network looked at the same thing.
-#
-# The third line is about strength, and only the shared scale lets you see it. Go through the gallery, and ask for each
-# pair: does the hot place hold something that *you* would call evidence, for the one class or for the other?
-#
-# Beware of one thing. You have chosen none of these pictures, and neither have we: they are the surest mistakes. A
-# gallery in which somebody chose the nicest maps proves nothing.
+# > **Predict first.** Of the 4 × 4 places four are in the middle. In how many of the {{len(studied)}} mistakes is one
+# > of these the hottest?
+# > <!-- guess: {{central}} -->
+
+# %% tags=["nbval-check-output", "reveal"]
+usual = gradcam(network, wrong, said, raw=True)
+middle = torch.tensor([5, 6, 9, 10])
+central = torch.isin(hottest(usual), middle).sum().item()
+central, len(studied)
 
 # %% [markdown]
-# ## 9. Other maps
+# Objects lie in the middle of CIFAR-10, and the middle places see most of the image. A warm spot painted into the
+# middle of every image would look the same.
 #
-# Grad-CAM has a family. They differ in one question: where does a channel's weight come from?
+# > **Finding.** In {{central}} of {{len(studied)}} mistakes Grad-CAM at layer3 is hottest in the middle. That
+# > tells nothing about the images: a null result.
+
+# %% [markdown]
+# ## 7. Two maps of each mistake
 #
-# | method | a channel's weight | asks about a class? | costs |
-# |---|---|---|---|
-# | `gradcam` | its mean gradient | yes | forward, backward |
-# | `gradcam++` | its positive gradients, weighted by place | yes | forward, backward |
-# | `hirescam` | its gradient, place by place | yes | forward, backward |
-# | `layercam` | its gradient, place by place, where positive | yes | forward, backward |
-# | `eigencam` | its part in the main direction of all activations | **no** | forward, a matrix decomposition |
-# | `random` | drawn at random | **no** | forward |
-#
-# The last is no method but a **baseline**. What a random weighting shows as well, the method did not find out.
-#
-# **Predict first.** Which two will be the least like Grad-CAM?
+# The better question needs two maps, and more places: HiRes-CAM at layer2, for the class that the network said and for
+# the one that is right.
+
 
 # %%
-from s12lib.explain.sanity import rank_correlation
+def hires(model, images, classes):
+    """HiRes-CAM at layer2, (N, 8, 8), nothing below 0."""
+    return gradcam(model, images, classes, "layer2", "hirescam", raw=True)
 
-methods = ("gradcam", "gradcam++", "hirescam", "layercam", "eigencam", "random")
-raw = {name: gradcam(network, images[:100], preds[:100], method=name, raw=True) for name in methods}
-likeness = {name: rank_correlation(m, raw["gradcam"]).mean().item() for name, m in raw.items()}
-drawn = ("gradcam", "hirescam", "eigencam", "random")
-maps = {name: gradcam(network, images[few[:2]], preds[few[:2]], method=name, raw=True) for name in drawn}
-maps = {name: m / m.amax((1, 2), keepdim=True).clamp(min=1e-9) for name, m in maps.items()}
-asked, unasked = likeness["hirescam"], likeness["eigencam"]
-title = f"Likeness to Grad-CAM: hirescam {asked:.2f}, eigencam {unasked:.2f}, and that knows no class"
-notes = [(f"says:\n{data.classes[preds[k]]}", *[""] * 4) for k in few[:2].tolist()]
-viz.show(viz.heatmap_table(images[few[:2]], maps, notes, title, f"{where}; measured on 100 of them"))
 
-# %% tags=["nbval-check-output"]
-print(f"rank correlation with gradcam over 16 places, mean of 100 pictures of {data.name}")
-for name, value in likeness.items():
-    print(f"{name:<10} {value:+.2f}")
+def together(one, other):
+    """How many pairs share the hottest place, and how many would by
+    chance: each map beside those of all the other images."""
+    same = hottest(one)[:, None] == hottest(other)
+    own = same.diagonal().sum().item()
+    return own, (same.sum().item() - own) / (len(same) - 1)
+
+
+for_said = hires(network, wrong, said)
+for_true = hires(network, wrong, true)
 
 # %% [markdown]
-# Rank correlation is 1 where two maps put the sixteen places in the same order, and 0 where their orders have nothing
-# to do with each other. Read the last line first. Weights drawn at random are as often negative as positive, so that a
-# map and its opposite are equally likely, and little likeness is left on average. Any method should beat that.
-# Eigen-CAM's line is the harder test: it takes nothing but the activations, and nobody has told it which class to
-# explain. See how near it comes. What a method has beyond *that* line it owes to the class. Where a network has found
-# only one thing, every map shows that thing, and agreement between methods proves little.
+# > **Predict first.** It says dog, and it is a cat. Did it look at the cat and take it for a dog? Then both maps are
+# > hottest at the same place. By chance that happens in {{together(for_said, for_true)[1]:.1f}} of {{len(studied)}}. In
+# > how many does it happen?
+# > <!-- guess: {{same}} -->
+
+# %% tags=["nbval-check-output", "reveal"]
+shared_heat = use("shared_heat", shared_heat)
+same, by_chance = together(for_said, for_true)
+same, round(by_chance, 1)
+
+# %% tags=["hide-input"]
+# @title Draw the two maps of the six surest mistakes
+pairs = torch.stack([for_said, for_true], 1)
+heat = torch.stack([shared_heat(pair) for pair in pairs[:6]])
+maps = {"answer": heat[:, 0], "truth": heat[:, 1]}
+notes = [
+    (f"says: {data.classes[a]}\nis: {data.classes[b]}", "", "")
+    for a, b in zip(said[:6], true[:6], strict=True)
+]
+title = f"In {same} of {len(studied)} mistakes answer and truth share "
+title += "the hottest place"
+one = "one scale for both maps of an image"
+which = f"{where}; HiRes-CAM at layer2"
+drawn = viz.heatmap_table(
+    wrong[:6], maps, notes, title, which, across=2, meaning=one
+)
+viz.show(drawn)
+
+# %% [markdown]
+# Before you believe it, ask whether it could be otherwise. The ten rows of $W$ add up to 0, so what speaks for one
+# class speaks against the rest, and two rows point away from each other on average. That alone might keep the maps
+# apart. Three controls:
 #
-# HiRes-CAM deserves a second look. Here it keeps of each channel only the place of its maximum, the only one that the
-# logit has seen, and before its ReLU its sixteen numbers add up to the logit exactly. You have checked that in section
-# 5. Grad-CAM gives the same weight to all sixteen places, also to those which the network was blind to. So of the two
-# it is HiRes-CAM that says what this network did, and Grad-CAM that says what is where.
+# - *unlike images*: each map beside that of the next mistake;
+# - *shuffled channels*: deal the 512 columns of $W$ anew, for all classes alike. All angles between classes stay as
+#   they are; which channel serves whom is lost;
+# - *right answers*: the answer and the runner-up, where the network was right and least sure.
 #
-# That they look alike, or plausible, makes none of them true. That question has a lesson of its own.
+# The measure is the heat that two maps share: make each add up to 1, take the smaller value at each place, and add up.
+
+
+# %%
+def overlap(one, other):
+    """Two (N, h, w) → the share of heat in common, 0 to 1, mean."""
+    one = one / one.sum((1, 2), keepdim=True).clamp(min=1e-9)
+    other = other / other.sum((1, 2), keepdim=True).clamp(min=1e-9)
+    return torch.minimum(one, other).sum((1, 2)).mean().item()
+
+
+shuffled = load_pretrained(weights).to(course.device)
+deal = torch.randperm(512, generator=torch.Generator().manual_seed(0))
+shuffled.head[-1].weight.data = W[:, deal].to(course.device)
+dealt = [hires(shuffled, wrong, c) for c in (said, true)]
+
+unsure = confidence.where(right, torch.tensor(2.0)).argsort()[: len(wrong)]
+near = images[unsure]
+correct = [hires(network, near, c[unsure]) for c in (preds, other)]
+
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Print the controls
+common = {
+    "mistakes: answer and truth": overlap(for_said, for_true),
+    "unlike images": overlap(for_said, for_true.roll(1, 0)),
+    "shuffled channels": overlap(*dealt),
+    "right answers: answer, runner-up": overlap(*correct),
+}
+for name, value in common.items():
+    print(f"{name:<33} {value:.2f} of the heat in common")
+cosine = F.cosine_similarity(W[said], W[true]).mean().item()
+print(f"\ncosine of the two classes' weights, mean {cosine:+.2f}")
+
+# %% [markdown]
+# > **Finding.** In {{same}} of {{len(studied)}} mistakes ({{by_chance:.1f}} by chance) the two classes share the
+# > hottest place, and {{common["mistakes: answer and truth"]:.2f}} of the heat is common to both, against
+# > {{common["unlike images"]:.2f}} for unlike images. The weights' angles do not build that in: with the channels
+# > shuffled it is {{common["shuffled channels"]:.2f}}. And it is no mark of mistakes: near-miss *right* answers have
+# > {{common["right answers: answer, runner-up"]:.2f}}. Whichever class wins, its rival's evidence lies elsewhere.
+
+# %% [markdown]
+# ## 8. Cover it, and look
+#
+# If the place spoke for the wrong class, the network should change its mind without it. Change one thing and look what
+# becomes of the answer: an [intervention](../book/glossary.md#term-intervention).
+
+# %%
+from s12lib import MEAN
+
+grey = (255 * torch.tensor(MEAN)).round().to(torch.uint8)
+
+
+def cover(images, places, side, size=8):
+    """uint8 images, each with a square of the mean colour around its
+    place, a number from 0 to side² - 1."""
+    covered, step, half = images.clone(), 32 // side, size // 2
+    for image, place in zip(covered, places.tolist(), strict=True):
+        row = step * (place // side) + step // 2
+        column = step * (place % side) + step // 2
+        top, left_edge = max(row - half, 0), max(column - half, 0)
+        image[top : row + half, left_edge : column + half] = grey
+    return covered
+
+
+# %% [markdown]
+# > **Predict first.** Cover 8 × 8 of the 32 × 32 pixels, where HiRes-CAM for the wrong answer is hottest. How many of
+# > the {{len(studied)}} mistakes become right?
+# > <!-- guess: {{fixed["HiRes-CAM, layer2"]}} -->
+
+# %%
+rows = torch.arange(len(wrong))
+A, top = listen(network.layer2, network, normalize(wrong).to(course.device))
+(g,) = torch.autograd.grad((top[rows, said] - top[rows, true]).sum(), A)
+difference = (g * A).sum(1).detach().cpu()
+
+chosen = {
+    "HiRes-CAM, layer2": (hottest(for_said), 8),
+    "the same for the difference": (hottest(difference), 8),
+    "Grad-CAM, layer3": (hottest(usual), 4),
+    "the middle of the image": (torch.zeros(len(wrong)).long(), 1),
+    "another mistake's place": (hottest(for_said).roll(1), 8),
+    "HiRes-CAM for the truth": (hottest(for_true), 8),
+}
+then = {
+    name: logits_of(network, cover(wrong, *place))
+    for name, place in chosen.items()
+}
+fixed = {k: (v.argmax(1) == true).sum().item() for k, v in then.items()}
+
+# %% tags=["hide-input", "nbval-check-output", "reveal"]
+# @title Print how many mistakes become right
+print(f"{'covered':<28} right, of {len(wrong)} mistakes")
+for name, value in fixed.items():
+    print(f"{name:<28} {value:>5}")
+
+# %% tags=["hide-input", "goal"]
+# @title Draw every so many mistakes, and what becomes of them
+name = "HiRes-CAM, layer2"
+step = len(wrong) // 4
+shown = torch.arange(4) * step
+sure, now = then[name].softmax(1).max(1)
+heat = torch.stack([shared_heat(pair) for pair in pairs[shown]])
+maps = {"for its answer": heat[:, 0], "for the truth": heat[:, 1]}
+maps["covered"], notes = cover(wrong, *chosen[name])[shown], []
+for k in shown:
+    a, b, c = (data.classes[of[k]] for of in (said, true, now))
+    before, after = confidence[studied[k]], sure[k]
+    says = f"says {before:.0%}\n{a}", f"says {after:.0%}\n{c}"
+    notes.append((says[0], a, b, says[1]))
+title = "Cover what spoke for the wrong class, and "
+title += f"{fixed[name]} of {len(wrong)} mistakes come right"
+which += f"; each {step}th mistake, the surest first"
+args = wrong[shown], maps, notes, title, which
+viz.show(viz.heatmap_table(*args, meaning=one))
+
+# %% [markdown]
+# "The difference" is FinerCAM's idea at layer2: HiRes-CAM for the answer's logit minus the truth's. Nobody has chosen
+# these images; they are each {{step}}th mistake. And it is no cure: you need the label to know which answers to cover.
+#
+# > **Finding.** Covered where HiRes-CAM at layer2 is hottest, {{fixed["HiRes-CAM, layer2"]}} of {{len(wrong)}} mistakes
+# > become right, and {{fixed["the same for the difference"]}} where the difference is. Where *another* mistake's map is
+# > hottest it is {{fixed["another mistake's place"]}}; where the truth's evidence lies,
+# > {{fixed["HiRes-CAM for the truth"]}}. Grad-CAM at layer3 finds {{fixed["Grad-CAM, layer3"]}}, about as many as the
+# > middle of the image ({{fixed["the middle of the image"]}}).
+
+# %% [markdown]
+# ### Exercise: occlusion
+#
+# > **Difficulty 4 of 5, about 40 minutes.** Covering *every* place in turn makes a map with no gradient and no layer:
+# > [occlusion](../book/glossary.md#term-occlusion) ([Zeiler and Fergus, 2013](../book/references.md#zeiler-2013)).
+# > `image` is (3, H, W), normalised; `score` takes a batch of such images, (n, 3, H, W), and returns a number for each,
+# > (n,). Set a square of `size` × `size` pixels to 0 in all channels; its upper left corner goes through 0, `stride`, 2
+# > · `stride` … down and to the right, as long as the whole square lies within the image. Return (rows, columns): by
+# > how much the score *falls* with the square at each position, below 0 where it rises.
+
+
+# %% tags=["nbval-check-output"]
+def occlusion_map(score, image, size, stride):
+    """score: (n, 3, H, W) → (n,); image (3, H, W) → (rows, columns)."""
+    raise NotImplementedError
+
+
+check("occlusion_map", occlusion_map)
+
+# %% [markdown]
+# <details>
+# <summary>Hint</summary>
+#
+# Along H pixels the corner stands at `range(0, H - size + 1, stride)`. Cover a fresh copy for each position, or the
+# squares pile up.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# Gather the covered copies in a list, rows outside and columns inside, and `torch.stack` them: then one call of `score`
+# does. `score(image[None])` is the score before, with one element. At the end, `reshape`.
+#
+# </details>
+# <details>
+# <summary>Solution</summary>
+#
+# ```python
+# def occlusion_map(score, image, size, stride):
+#     _, height, width = image.shape
+#     rows = range(0, height - size + 1, stride)
+#     columns = range(0, width - size + 1, stride)
+#     covered = []
+#     for top in rows:
+#         for left in columns:
+#             copy = image.clone()
+#             copy[:, top : top + size, left : left + size] = 0
+#             covered.append(copy)
+#     drops = score(image[None]) - score(torch.stack(covered))
+#     return drops.reshape(len(rows), len(columns))
+# ```
+#
+# </details>
+
+# %% [markdown]
+# ## 9. A sharp map that knows little
+#
+# The sharpest maps come from [guided backpropagation](../book/glossary.md#term-guided-backpropagation)
+# ([Springenberg et al., 2014](../book/references.md#springenberg-2014)): follow the logit back to the pixels, and at
+# each ReLU let only positive gradients pass. A [sanity check](../book/glossary.md#term-sanity-check)
+# ([Adebayo et al., 2018](../book/references.md#adebayo-2018)): give head and layer3 *random* weights. A map that
+# explains the decision must change.
+
+# %%
+from s12lib.explain.guided import guided_backpropagation
+from s12lib.explain.sanity import rank_correlation, untrained
+
+forgetful, fresh = load_pretrained(weights), untrained(network).cpu()
+forgetful.layer3.load_state_dict(fresh.layer3.state_dict())
+forgetful.head.load_state_dict(fresh.head.state_dict())
+forgetful = forgetful.to(course.device)
+
+few, few_said, few_true = wrong[:30], said[:30], true[:30]
+methods = {"guided": guided_backpropagation, "HiRes-CAM": hires}
+trained = {k: of(network, few, few_said) for k, of in methods.items()}
+
+# %% [markdown]
+# > **Predict first.** Rank correlation is 1 where two maps put the places in the same order, and 0 where their orders
+# > have nothing to do with each other. How alike are the guided maps before and after forgetting?
+# > <!-- guess: {{forgot["guided"]:.2f}} -->
+
+# %%
+forgot, swapped = {}, {}
+for name, of in methods.items():
+    random_weights = of(forgetful, few, few_said)
+    other_class = of(network, few, few_true)
+    alike = rank_correlation(random_weights, trained[name])
+    forgot[name] = alike.mean().item()
+    alike = rank_correlation(other_class, trained[name])
+    swapped[name] = alike.mean().item()
+
+# %% tags=["nbval-check-output"]
+occlusion_map = use("occlusion_map", occlusion_map)
+
+
+def logit_of(c):
+    """A score for occlusion_map: the logit of class c."""
+    return lambda batch: network(batch)[:, c]
+
+
+drops = torch.zeros(len(few), 4, 4)
+with torch.no_grad():
+    for k, image in enumerate(normalize(few).to(course.device)):
+        score = logit_of(few_said[k])
+        drops[k] = occlusion_map(score, image, size=8, stride=8)
+drops -= drops.amin((1, 2), keepdim=True)  # the order is the same
+
+# %%
+maps = trained | {"Grad-CAM": usual[:30]}
+coarse = {name: F.adaptive_avg_pool2d(m, 4) for name, m in maps.items()}
+as_covered = {
+    name: rank_correlation(m, drops).mean().item()
+    for name, m in coarse.items()
+}
+
+# %% tags=["hide-input", "nbval-check-output", "reveal"]
+# @title Print how each method stands the three tests
+print(f"rank correlation, mean of {len(few)} mistakes")
+print(f"{'':<10} forgotten  other class  occlusion")
+for name in methods:
+    tests = f"{forgot[name]:9.2f} {swapped[name]:12.2f}"
+    print(f"{name:<10} {tests} {as_covered[name]:10.2f}")
+print(f"{'Grad-CAM':<10} {'':>22} {as_covered['Grad-CAM']:10.2f}")
+
+# %% tags=["hide-input"]
+# @title Draw both methods before and after forgetting
+maps = {}
+for name, of in methods.items():
+    after = of(forgetful, few[:2], few_said[:2])
+    for when, m in (("trained", trained[name][:2]), ("forgotten", after)):
+        top = m.flatten(1).quantile(0.99, dim=1)[:, None, None]
+        maps[f"{name}\n{when}"] = (m / top.clamp(min=1e-9)).clamp(max=1)
+notes = [(data.classes[c], "", "", "", "") for c in few_true[:2]]
+title = f"Forgetting leaves guided maps alike ({forgot['guided']:.2f}), "
+title += f"HiRes-CAM's not ({forgot['HiRes-CAM']:.2f})"
+clipped = "heat: 1 is the hottest hundredth of each map"
+drawn = viz.heatmap_table(
+    few[:2], maps, notes, title, where, meaning=clipped
+)
+viz.show(drawn)
+
+# %% [markdown]
+# Guided backpropagation draws the image's edges, and those are the same for every class
+# ([Nie et al., 2018](../book/references.md#nie-2018), proved it for simple networks). HiRes-CAM changes, and of the
+# three it comes nearest to occlusion, which is no CAM at all.
+#
+# > **Finding.** After head and layer3 have forgotten, guided maps correlate with the old ones at
+# > {{forgot["guided"]:.2f}}, and the map for another class at {{swapped["guided"]:.2f}}; HiRes-CAM's at
+# > {{forgot["HiRes-CAM"]:.2f}} and {{swapped["HiRes-CAM"]:.2f}}. With occlusion HiRes-CAM correlates at
+# > {{as_covered["HiRes-CAM"]:.2f}}, guided backpropagation at {{as_covered["guided"]:.2f}} and Grad-CAM at
+# > {{as_covered["Grad-CAM"]:.2f}}.
 
 # %% [markdown]
 # ## Mistakes that people really make here
@@ -532,22 +850,89 @@ for name, value in likeness.items():
 #
 # - **CAM computed on a 1 × 1 map**, behind the last pool: one solid colour.
 # - **Each map stretched to fill the scale.** A class that nothing speaks for gets a hot map.
-# - **An upload normalised by its own mean and standard deviation.** The network sees another picture than you, and a
-#   plain grey one divides by zero.
-# - **Blue and red exchanged**, since OpenCV reads BGR: the heatmap explains a picture that nobody has seen.
-# - **The model left in training mode.** Then a picture's heatmap depends on its neighbours in the batch.
-# - **Python's built-in `eval()` called on a layer's name**, as in `eval("network." + name)`. If the name comes from a
-#   visitor, so does the code. `network.get_submodule(name)` finds the layer and runs nothing.
+# - **An upload normalised by its own mean.** The network sees another image than you.
+# - **Blue and red exchanged**, since OpenCV reads BGR: the heatmap explains an image that nobody has seen.
+# - **Gradients left behind** by a CAM library: train on, and your first step is wrong.
+# - **Python's built-in `eval()` called on a layer's name.** If the name comes from a visitor, so does the code.
+#   `network.get_submodule(name)` finds the layer and runs nothing.
 # - **Hooks that stay.** Each call adds one, and the memory fills up. Use `finally`.
 
 # %% [markdown]
-# ## Recap
+# ## Take-away
 #
-# In this lesson you have
+# - **Listen** with a hook that keeps the tensor, hands the network a copy, and is removed in a `finally`.
+# - **Compute** Grad-CAM in two lines; here a closed form proves them, and gives FinerCAM by a subtraction.
+# - **Compare** with a control beside each number: {{central}} of {{len(studied)}} hottest places in the middle are a
+#   null result.
+# - **Test** by covering: {{fixed["HiRes-CAM, layer2"]}} mistakes come right at the hottest place, and
+#   {{fixed["another mistake's place"]}} at another's.
+# - **Distrust** sharpness: guided backpropagation is the sharpest map here, and hardly notices random weights.
+
+# %% [markdown]
+# ## Quiz
 #
-# - **listened** in on layers with a hook that leaves no trace, and taken the gradient there;
-# - **computed** Grad-CAM by hand, by a closed form and with the library, to the same five decimals;
-# - **drawn** maps at the resolution that they have, for two classes on one scale;
-# - **compared** four layers and six methods, and seen how much comes from no class at all.
+# **1. A layer is followed by `ReLU(inplace=True)`. Your hook keeps `output.detach().clone()`. What do you get?**
 #
-# **Next:** [06 · Trust](06_trust.ipynb). The maps look reasonable. Are they true?
+# - (a) The right values, and a gradient.
+# - (b) The right values, and no gradient.
+# - (c) The values that the ReLU has left.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(b)** The copy is made before the ReLU writes, so its values are right. But no logit was computed from it: there is
+# no way for a gradient to take.
+#
+# </details>
+#
+# **2. Grad-CAM at layer3 is hottest in the middle of nearly every image. What follows?**
+#
+# - (a) The network looks at the object, which is in the middle.
+# - (b) Nothing, until a spot painted in the middle has been tried as well.
+# - (c) The network ignores the background.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(b)** A map that has not seen the image would pass the same test. In section 8 covering Grad-CAM's place does about
+# what covering the middle does.
+#
+# </details>
+#
+# **3. Two classes' maps hardly overlap. You suspect that the last layer's weights build this in. Which control tells?**
+#
+# - (a) Other images of the same two classes.
+# - (b) The same weights, with their channels shuffled for all classes alike.
+# - (c) A map at another layer.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(b)** Shuffled alike, all angles between the classes' weights stay. If they were the cause, the maps would stay
+# apart as well. They do not.
+#
+# </details>
+#
+# **4. A method's maps stay nearly the same when layer3 and the head get random weights. What does it show?**
+#
+# - (a) What the first layers react to, whatever is made of it later.
+# - (b) That the explanation is robust.
+# - (c) That layer3 does not matter for the decision.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(a)** With a random head the decisions are random, too, and a map that does not notice cannot explain them. It may
+# still be a fine drawing of edges.
+#
+# </details>
+
+# %% tags=["nbval-check-output"]
+from s12lib.exercises import progress
+
+progress()
+
+# %% [markdown]
+# ▰▰▰▰▰▰▱▱▱▱▱ Lesson 6 of 11. Behind you: maps that survive a first test. Ahead: tests with the truth known.
+#
+# **Next:** [06 · Trust](06_trust.ipynb) draws images whose objects are known to the pixel, and plants a secret.

@@ -39,7 +39,14 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "def listen(layer, network, images, kept=[]):",
             "what an earlier call heard",
         ),
-        ("kept.append(output))", "kept.append(output) or output.relu())", "without your hook"),
+        ("output.clone()", "output.relu()", "without your hook"),
+        ("output.clone()", "output", "written into the tensor that you keep"),
+        ("        return output.clone()", "", "written into the tensor that you keep"),
+        (
+            "        kept.append(output)\n        return output.clone()",
+            "        kept.append(output.clone())\n        return kept[0]",
+            "written into the tensor that you keep",
+        ),
     ],
     "gradcam_map": [
         (".relu()", "", "The negative values are still there"),
@@ -156,6 +163,7 @@ def listen(layer, network, images):
     def keep(module, args, output):
         output.retain_grad()
         heard["output"] = output
+        return output + 0
 
     handle = layer.register_forward_hook(keep)
     with handle:

@@ -119,7 +119,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ),
         ("    kept = []", "    kept = []\n    network.zero_grad()", "gradients"),
         ("    kept = []", "    kept = []\n    network.requires_grad_(True)", "You unfreeze"),
-        ("kept.append(output))", "kept.append(output) or setattr(module, 'kept', output))", "leaves"),
+        ("kept.append(output)", "kept.append(output)\n        module.kept = output", "leaves"),
         (
             None,
             "def listen(layer, network, images):\n"
@@ -148,7 +148,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             None,
             "def listen(layer, network, images):\n"
             "    kept = []\n"
-            "    hook = lambda module, args, output: kept.append(output) if module is layer else None\n"
+            "    hook = lambda module, args, output: kept.append(output) or output + 0 if module is layer else None\n"
             "    nn.modules.module.register_module_forward_hook(hook)\n"
             "    return (lambda logits: (kept[0], logits))(network(images))\n",
             "hook",

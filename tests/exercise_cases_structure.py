@@ -215,7 +215,7 @@ def run_schedule(optimizer, train_loader, validation_loader, epochs):
             "handle = list(network.children())[list(network.children()).index(layer)].register",
             "inside one another",
         ),
-        ("kept.append(output))", "kept.append(output) if output.ndim == 4 else None)", "raises IndexError"),
+        ("kept.append(output)", "kept.extend([output] * (output.ndim == 4))", "raises IndexError"),
         (
             "        logits = network(images)",
             "        network(images)\n        logits = network(images)",

@@ -88,3 +88,12 @@ def test_a_dollar_sign_in_a_note_is_no_formula():
 def test_maps_that_cannot_be_drawn_honestly_are_refused(maps, words):
     with pytest.raises(ValueError, match=words):
         table({"coarse": maps}, [("", "")] * 4)
+
+
+def test_a_column_may_be_what_has_become_of_the_images():
+    drawing = table({"coarse": COARSE, "covered": IMAGES[2:]}, [("cat", "dog", f"says {k}") for k in range(4)])
+    images = [image for axes in drawing.figure.axes for image in axes.images if image.get_array().ndim == 3]
+    np.testing.assert_array_equal(images[-1].get_array(), IMAGES[5])
+    assert len(heat_of(drawing)) == 4
+    assert "covered (says 0); " in drawing.alt
+    assert "covered (says 0) hottest" not in drawing.alt

@@ -12,9 +12,17 @@ from s12lib.exercises.owned import Owned
 
 
 def listen(layer: nn.Module, network: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What ``layer`` puts out while ``network(images)`` runs, and the logits; no hook is left, whatever happens."""
+    """What ``layer`` puts out while ``network(images)`` runs, and the logits; no hook is left, whatever happens.
+
+    The network goes on with a copy: a next layer that works in place, as ReLU does here, would write into what is kept.
+    """
     kept: list[torch.Tensor] = []
-    handle = layer.register_forward_hook(lambda _module, _args, output: kept.append(output))
+
+    def keep(_module: nn.Module, _args: Any, output: torch.Tensor) -> torch.Tensor:
+        kept.append(output)
+        return output.clone()
+
+    handle = layer.register_forward_hook(keep)
     try:
         logits = network(images)
     finally:
@@ -90,6 +98,27 @@ def _judge_listen(answer: Any) -> None:
                 "Keep the very tensor that passes, and return the logits of that same run.",
             )
     _judge_after_an_error(answer, nn.Sequential(conv, _Stumbling()), images)
+    _judge_before_a_layer_in_place(answer, conv, linear, images)
+
+
+def _judge_before_a_layer_in_place(answer: Any, conv: nn.Module, linear: nn.Module, images: torch.Tensor) -> None:
+    in_place = nn.Sequential(conv, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
+    owned, expected = Owned(in_place), conv(images)
+    activations, logits = _pair(answer(conv, in_place, images.clone()))
+    if close(activations, expected.relu()):
+        raise Mistake(
+            "The next layer is a ReLU that works in place, and it has written into the tensor that you keep: your "
+            "least value is 0.",
+            "Let the hook return output.clone(): the network goes on with the copy, and what you keep stays as it was.",
+        )
+    _compare_heard(activations, logits, expected, in_place[1:](expected.clone()), images)
+    owned.look()
+    (gradient,) = torch.autograd.grad(logits.sum(), activations, allow_unused=True)
+    if gradient is None:
+        raise Mistake(
+            "Before a layer that works in place, no gradient reaches your activations: the logits come from others.",
+            "Keep the tensor itself, and return a copy of it from the hook, for the network to go on with.",
+        )
 
 
 def _heard(answer: Any, layer: nn.Module, network: nn.Module, images: torch.Tensor) -> Any:
@@ -140,7 +169,7 @@ def _compare_heard(
     if not close(logits, scores):
         raise Mistake(
             "The second should be the logits, what network(images) returns without your hook.",
-            "logits = network(images), and a hook that returns nothing: what it returns replaces the layer's output.",
+            "logits = network(images). What the hook returns replaces the layer's output: a copy of it, or nothing.",
         )
 
 

@@ -28,9 +28,9 @@ def heatmap_table(
     """Pictures, each with its heatmaps to the right of it, all on one scale from 0 to 1; ``across`` pictures a row.
 
     ``images (n, 32, 32, 3)`` uint8 RGB. ``maps``: ``{column's name: (n, h, h) in [0, 1]}``, h a divisor of 32; each
-    place is drawn as the square of pixels that it stands for, so that a 4 × 4 map is seen to be one. ``notes[i]`` are
-    the texts below picture i and its maps. ``opacities`` are the columns'; below 1 the
-    picture shines through, and the colours are no longer quite the scale's.
+    place is drawn as the square of pixels that it stands for, so that a 4 × 4 map is seen to be one. A column may also
+    be images, shaped as ``images``: what became of each. ``notes[i]`` are the texts below picture i and its maps.
+    ``opacities`` are the columns'; below 1 the picture shines through, and the colours are no longer quite the scale's.
     ``meaning`` stands beside the colour bar. Raises ValueError for a map outside [0, 1], or of a side not as above.
     """
     arrays = {name: _checked(name, given, len(images)) for name, given in maps.items()}
@@ -43,11 +43,13 @@ def heatmap_table(
     figure, top = canvas(WIDE, head + rows * (side + line) + SCALE_HEIGHT, title, dataset)
     for k, (image, texts) in enumerate(zip(images, notes, strict=True)):
         x, y = MARGIN + (k % across) * group, top + head + (k // across) * (side + line)
-        panels = [picture(figure, image, x + column * (side + GAP), y, side) for column in range(columns)]
+        shown = [image, *(image if each.ndim == 3 else each[k] for each in arrays.values())]
+        panels = [picture(figure, each, x + column * (side + GAP), y, side) for column, each in enumerate(shown)]
         for axes, heat, opacity in zip(panels[1:], arrays.values(), opacities or [1] * len(arrays), strict=True):
-            axes.imshow(
-                heat[k], vmin=0, vmax=1, alpha=opacity, interpolation="nearest", extent=(-0.5, 31.5, 31.5, -0.5)
-            )
+            if heat.ndim == 3:
+                axes.imshow(
+                    heat[k], vmin=0, vmax=1, alpha=opacity, interpolation="nearest", extent=(-0.5, 31.5, 31.5, -0.5)
+                )
         for axes, text in zip(panels, texts, strict=True):
             _write(axes, text, 0, -4 / side, "top")
         if k < across:
@@ -59,6 +61,8 @@ def heatmap_table(
 
 
 def _checked(name: str, maps: Any, count: int) -> np.ndarray:
+    if np.shape(maps) == (count, 32, 32, 3):
+        return np.asarray(maps)
     heat = np.asarray(maps, dtype=np.float64)
     if heat.ndim != 3 or len(heat) != count or heat.shape[1] != heat.shape[2] or 32 % heat.shape[1]:
         raise ValueError(f"maps[{name!r}] must have shape ({count}, h, h), h a divisor of 32, but it is {heat.shape}.")
@@ -88,7 +92,8 @@ def _tell(k: int, texts: Sequence[str], arrays: Mapping[str, np.ndarray]) -> str
     """What somebody who does not see it should know of picture k: its note, and where each of its maps is hottest."""
     notes = [text.replace("\n", " ") for text in texts]
     hot = [
-        f"{name.replace(chr(10), ' ')}{f' ({note})' if note else ''} hottest {hottest_place(heat[k])}"
+        f"{name.replace(chr(10), ' ')}{f' ({note})' if note else ''}"
+        + (f" hottest {hottest_place(heat[k])}" if heat.ndim == 3 else "")
         for (name, heat), note in zip(arrays.items(), notes[1:], strict=True)
     ]
     return f"{notes[0] or f'image {k + 1}'}: {', '.join(hot)}"
