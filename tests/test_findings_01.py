@@ -6,6 +6,7 @@ import torch
 
 from s12lib import CIFAR10, normalize
 from s12lib.data.augment import Augmentation
+from s12lib.exercises.lesson01_nearest import nearest_images
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,7 @@ def by_average(splits):
     return averages.mean((1, 2, 3)), found, torch.bincount(nearest, minlength=10) / len(nearest)
 
 
+FIELDS = ("images", "labels")
 AIRPLANE, BIRD, CAT, FROG = 0, 2, 3, 6
 
 
@@ -54,6 +56,17 @@ def test_the_darkest_and_the_brightest_average_collect_the_images(by_average):
 def test_birds_and_cats_are_found_less_often_than_by_guessing_and_no_other_class(by_average):
     _, found, _ = by_average
     assert torch.nonzero(found < 0.1)[:, 0].tolist() == [BIRD, CAT]
+
+
+def test_the_nearest_image_beats_the_nearest_average_and_the_nearest_pairs_are_of_one_class(splits, by_average):
+    def thumbnails(images):
+        return images.reshape(-1, 8, 4, 8, 4, 3).float().mean((2, 4)).round().byte()
+
+    images, labels = (torch.cat([getattr(splits[name], what) for name in ("train", "validation")]) for what in FIELDS)
+    places, sums = nearest_images(thumbnails(splits["test"].images[:2000]), thumbnails(images))
+    same = labels[places] == splits["test"].labels[:2000]
+    assert by_average[1].mean() + 0.05 < same.float().mean() < 0.5
+    assert same[sums.argsort(stable=True)[:5]].all()
 
 
 def test_black_is_far_below_zero_and_single_images_have_means_of_their_own(splits):
