@@ -16,7 +16,7 @@
 #
 # **What happens with your own recipe, or your own ten classes?**
 #
-# Minutes to run: 2 on a GPU, 3 on a CPU. Reading and solving takes about an hour and a half.
+# Minutes to run: 2 on a GPU, 3 on a CPU. Reading and solving takes about two and a half hours.
 #
 # You need: lessons [03 · The training](03_train.ipynb), for the recipe's words, and
 # [04 · The failures](04_failures.ipynb), for the confusion matrix. The [glossary](../book/glossary.md) explains every
@@ -25,18 +25,18 @@
 # %% [markdown]
 # ## Where this lesson ends
 #
-# ![Ten held-out pictures of small letters in many colours and sizes, one of each class, with the answer of a network
-# that was trained on folders of such pictures, and how sure it is.](images/10_extend.png)
+# ![Ten held-out images of small letters in many colours and sizes, one of each class, with the answer of a network
+# that was trained on folders of such images, and how sure it is.](images/10_extend.png)
 #
-# Ten classes of our own making: a folder of picture files for each, all of different sizes. The network that knows
-# them began as the one that knows cats and ships, and has seen each training picture once.
+# Ten classes of our own making: a folder of image files for each, all of different sizes. The network that knows them
+# began as the one that knows cats and ships, and has seen each training image once.
 
 # %% [markdown]
 # ## You will be able to
 #
 # - **write** a recipe, train it, and see your run stand in the table beside ours;
 # - **judge** whether a change has helped, or the seed;
-# - **bring** your own pictures, and find the places where a recipe does not fit them;
+# - **bring** your own images, and find the places where a recipe does not fit them;
 # - **start** from weights that know something, and notice when nothing was loaded.
 
 # %% [markdown]
@@ -44,15 +44,17 @@
 #
 # One cell, the same in every lesson. On Colab it installs the course; anywhere it finds the data, or fetches them.
 
-# %% tags=["nbval-check-output"]
-# Set-up, the same in every lesson. Run it first, after each restart too; it may be run again at any time.
+# %% tags=["hide-input", "nbval-check-output"]
+# @title Set-up (run it first, and after each restart)
 import importlib.util
 import subprocess
 import sys
 
-if importlib.util.find_spec("s12lib") is None:  # on Colab: install the course; PyTorch stays as it is
+# On Colab, install the course; its PyTorch stays as it is.
+if importlib.util.find_spec("s12lib") is None:
     source = "git+https://github.com/OWNER/page-resnet-course"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", source]
+    subprocess.run(install, check=True)
 
 import torch
 from torch import nn
@@ -67,48 +69,29 @@ data = course.data
 # %% [markdown]
 # ## 1. Your own recipe
 #
-# A **recipe** is a small file that says everything about a run. Ours lie in `recipes/`. You write one by saying what is
-# to be different; every field that you leave out keeps its default, and `s12 fit --print_config` shows them all.
+# A [recipe](../book/glossary.md#term-recipe) is a small file that says everything about a run. Ours lie in `recipes/`.
+# You write one by saying what is to be different; every field that you leave out keeps its default, and `s12 fit
+# --print_config` shows them all.
 #
-# Our recipe `shapes` trains on 8,000 drawn pictures, four times each. What is a quarter of the pictures worth, seen
-# half as often? Two more fields must follow: smaller batches, or there would be 30 steps in all, and an average with a
-# shorter memory. It takes a minute.
-
-# %% tags=["nbval-check-output"]
-import tempfile
-from pathlib import Path
-
-temporary = tempfile.TemporaryDirectory()  # gone when the kernel ends; at home, work in a folder of your own
-folder = Path(temporary.name)
-(folder / "quarter.yaml").write_text(f"""\
-seed_everything: 0
-trainer:
-  max_epochs: {1 if course.smoke else 2}
-model:
-  lr: 0.4
-  final_epochs: 0.5
-  label_smoothing: 0.0
-  ema_decay: 0.95
-data:
-  class_path: s12lib.Shapes
-  init_args: {{train_size: {256 if course.smoke else 2000}, validation_size: 200, test_size: 500,
-    batch_size: 32, flip: alternating}}
-""")
-print("quarter.yaml is written")
-
-# %% [markdown]
-# In a terminal you would now type `s12 fit --config quarter.yaml`. In a notebook, this does the same.
+# Our recipe `shapes` trains on 8,000 drawn images, four times each. What is a quarter of the images worth, seen half as
+# often? Two more fields must follow: smaller batches, or there would be 30 steps in all, and an average with a shorter
+# memory.
 
 # %%
 import contextlib
+import tempfile
+from pathlib import Path
 
 from IPython.utils.capture import capture_output
 
 from s12lib import cli
 
+temporary = tempfile.TemporaryDirectory()  # it goes when the kernel goes
+folder = Path(temporary.name)
+
 
 def s12(*arguments):
-    """The lines that the command `s12` prints, run in this lesson's own folder, without the progress bar."""
+    """What the command `s12` prints, line by line, run in our folder."""
     with contextlib.chdir(folder), capture_output() as captured:
         try:
             cli.main(arguments)
@@ -117,37 +100,60 @@ def s12(*arguments):
     return captured.stdout.strip().splitlines()
 
 
-print(*s12("fit", "--config", "quarter.yaml"), sep="\n")
-
 # %% [markdown]
-# The run lies in `runs/quarter-seed0`, with its log and its last checkpoint. As long as you are still choosing, the
-# validation accuracy is the number to look at, as often as you like.
-#
-# Then comes the one look at the test set. `s12 test` measures the checkpoint and writes a small file, which also notes
-# *that* you looked, and when. Do it twice, and it says so.
+# In a terminal you would write the file with an editor and type `s12 fit --config quarter.yaml`. In a notebook, this
+# does the same. The run lies in `runs/quarter-seed0`, with its log and its last checkpoint. As long as you are still
+# choosing, the validation accuracy is the number to look at, as often as you like.
 
 # %%
+(folder / "quarter.yaml").write_text(f"""\
+seed_everything: 0
+trainer: {{max_epochs: {1 if course.smoke else 2}}}
+model:
+  lr: 0.4
+  final_epochs: 0.5
+  label_smoothing: 0.0
+  ema_decay: 0.95
+data:
+  class_path: s12lib.Shapes
+  init_args:
+    train_size: {256 if course.smoke else 2000}
+    validation_size: 200
+    test_size: 500
+    batch_size: 32
+    flip: alternating
+""")
+fitted = s12("fit", "--config", "quarter.yaml")
+
+# %% [markdown]
+# Then comes the one look at the [test set](../book/glossary.md#term-test-set). `s12 test` measures the checkpoint and
+# writes a small file, which also notes *that* you looked, and when. Do it twice, and it says so. The **recipe's hash**
+# in it is that of all fields, but for the seed and the place where the data lie. Change a field, and it is another
+# recipe; change the seed, and it is another run of the same.
+
+# %% [markdown]
+# > **Predict first.** A quarter of the images, half of the epochs, so an eighth of the work. Our recipe `shapes` errs
+# > on {{1 - whole["test_accuracy"]:.1%}} of its test images. On how many per cent will yours?
+# >
+# > <!-- guess: {{100 - 100 * mine["test_accuracy"]:.1f}} % -->
+
+# %% tags=["nbval-check-output", "reveal"]
 import json
 
-print(s12("test", "--config", "quarter.yaml", "--ckpt_path", "last")[-1])
-written = json.loads(next((folder / "results").glob("quarter-*.json")).read_text())
-for field in ("recipe", "recipe_hash", "seed", "dataset", "train_images", "epochs"):
-    print(f"  {field:<15} {written[field]}")
-print("  and of the config, for example, lr", written["config"]["model"]["lr"])
+from s12lib import load_card
+
+tested = s12("test", "--config", "quarter.yaml", "--ckpt_path", "last")
+written = next((folder / "results").glob("quarter-*.json"))
+mine = json.loads(written.read_text())
+whole = load_card("page_resnet_shapes")
+{name: mine[name] for name in ("recipe", "seed", "dataset")}
 
 # %% [markdown]
-# The digits in the file's name belong to the weights. The **recipe's hash** is that of all its fields, but for the seed
-# and the place where the data lie. Change a field, and it is another recipe, with a row of its own. Change the seed,
-# and it is another run of the same.
-#
 # `s12 results` makes the table out of all such files. In a clone of the course ours lie in `results/`; here we copy
-# them beside yours, so that the project's own stay as they are. (On Colab they are not there, and the table has only
-# others' rows and yours.)
-#
-# **Predict first.** A quarter of the pictures, half of the epochs, so an eighth of the work: how much higher is the
-# error rate?
+# them beside yours, so that the project's own stay as they are. (On Colab they are not there.)
 
-# %%
+# %% tags=["hide-input"]
+# @title Show the table with your run in it
 import shutil
 
 from IPython.display import Markdown, display
@@ -157,34 +163,37 @@ for path in Path("../results").glob("*.json"):
 display(Markdown("\n".join(s12("results"))))
 
 # %% [markdown]
-# That row is yours. The error rate is not eight times that of `shapes`, but far more. And look at its train
-# accuracy, which is as low: even the pictures it had are not learned, so what was lacking was steps, not pictures. Two
-# epochs are not the first half of four; their one-cycle is another.
+# That row is yours. Look at its train accuracy, which is as low: even the images that it had are not learned. What was
+# lacking was steps, not images. Two epochs are not the first half of four, either: their
+# [one-cycle](../book/glossary.md#term-one-cycle) is another.
 #
-# On CIFAR-10 it goes the same way: copy `recipes/fast.yaml`, change it, train with 5,000 pictures held out
-# (`validation_size: 5000`) while you are still choosing, and at the end once with 0. A row on CIFAR-10 counts only when
-# the run has seen all 50,000.
+# > **Finding.** An eighth of the work has {{(1 - mine["test_accuracy"]) / (1 - whole["test_accuracy"]):.0f}} times the
+# > errors: {{1 - mine["test_accuracy"]:.1%}} instead of {{1 - whole["test_accuracy"]:.1%}}.
+
+# %% [markdown]
+# On CIFAR-10 it goes the same way: copy `recipes/fast.yaml`, change it, train with 5,000 images held out
+# (`validation_size: 5000`) while you are still choosing, and at the end once with 0.
 
 # %% [markdown]
 # ## 2. Did it help?
 #
-# You change one thing, and the accuracy rises by half a point. Was it the change, or the seed?
-#
-# One run cannot tell. So take several of each, and to have them quickly, a network that is a hundred times cheaper. Any
-# network can be trained by its name: you register it, and recipes that run in the same Python process can say `network:
-# small`. (For `s12` in a terminal, add yours to `NETWORKS` in `s12lib/classifier.py`.)
+# You change one field, and the accuracy rises. Was it the change, or the seed? One run cannot tell. So take several of
+# each, and to have them quickly, a network that is a hundred times cheaper. Any network can be trained by its name: you
+# register it, and recipes in the same Python process can say `network: small`.
 
-# %% tags=["nbval-check-output"]
+# %%
 from s12lib.classifier import NETWORKS
 from s12lib.model import conv_pool_bn
 
 
 class SmallNet(nn.Sequential):
-    """(N, 3, 32, 32) → (N, num_classes) logits: three convolutions, each followed by pool, BatchNorm and ReLU."""
+    """(N, 3, 32, 32) → (N, num_classes) logits."""
 
     def __init__(self, num_classes=10, logit_scale=0.125):
-        layers = [*conv_pool_bn(3, 16), *conv_pool_bn(16, 32), *conv_pool_bn(32, 64)]
-        super().__init__(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(64, num_classes, bias=False))
+        body = *conv_pool_bn(3, 16), *conv_pool_bn(16, 32)
+        head = nn.AdaptiveMaxPool2d(1), nn.Flatten()
+        last = nn.Linear(64, num_classes, bias=False)
+        super().__init__(*body, *conv_pool_bn(32, 64), *head, last)
         self.logit_scale = logit_scale
 
     def forward(self, images):
@@ -192,11 +201,11 @@ class SmallNet(nn.Sequential):
 
 
 NETWORKS["small"] = SmallNet
-print(f"{sum(parameter.numel() for parameter in SmallNet().parameters()):,} parameters")
 
 # %% [markdown]
-# The change: train without label smoothing. Each seed is used twice, once with the change and once without; the
-# pictures are always the same.
+# The field: `batch_size`, 32 or 128. Larger batches train faster on a GPU, and a step sees a better gradient; but there
+# are a quarter of the steps. Each seed is used twice, once with each; images, epochs and peak learning rate are the
+# same.
 
 # %%
 import copy
@@ -206,47 +215,47 @@ import pytorch_lightning as pl
 from s12lib import Classifier
 from s12lib.data.splits import Split
 
-part, sizes = copy.copy(data), {"train": 256 if course.smoke else 2000, "validation": 500 if course.smoke else 2000}
-part.splits = {name: Split(data.splits[name].images[:n], data.splits[name].labels[:n]) for name, n in sizes.items()}
-part.batch_size = 32
+part, few = copy.copy(data), 300 if course.smoke else 3000
+sizes = {"train": few, "validation": 500 if course.smoke else 2000}
+part.splits = {
+    name: Split(data.splits[name].images[:n], data.splits[name].labels[:n])
+    for name, n in sizes.items()
+}
 
 
+# %%
 def fit(classifier, data, epochs, **settings):
     """Train quietly; returns the last validation accuracy."""
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = pl.Trainer(
-        max_epochs=epochs, devices=1, num_sanity_val_steps=0, check_val_every_n_epoch=epochs, **quiet | settings
-    )
+    silent = "logger", "enable_checkpointing", "enable_progress_bar"
+    settings |= dict.fromkeys(silent, False)
+    settings |= {"devices": 1, "num_sanity_val_steps": 0}
+    settings |= {"max_epochs": epochs, "check_val_every_n_epoch": epochs}
+    trainer = pl.Trainer(enable_model_summary=False, **settings)
     trainer.fit(classifier, data)
     return trainer.callback_metrics["validation_accuracy"].item()
 
 
-# %%
-def run(seed, **change):
+def run(seed, batch_size):
     torch.manual_seed(seed)
-    part.seed = seed
-    return fit(Classifier("small", lr=0.2, final_epochs=0.5, ema_decay=0, **change), part, 1 if course.smoke else 3)
+    part.seed, part.batch_size = seed, batch_size
+    settings = {"lr": 0.2, "final_epochs": 0.5, "label_smoothing": 0.0}
+    small = Classifier("small", ema_decay=0, **settings)
+    return fit(small, part, epochs=1 if course.smoke else 3)
 
-
-seeds = range(2 if course.smoke else 5)
-runs = {"with smoothing": [run(seed) for seed in seeds], "without": [run(seed, label_smoothing=0.0) for seed in seeds]}
-for name, accuracies in runs.items():
-    print(f"{name:<15}", "  ".join(f"{accuracy:.1%}" for accuracy in accuracies))
-
-# %% [markdown]
-# Look at two single runs, one of each, and you can find what you please.
 
 # %% [markdown]
 # ### Exercise: a difference and its error
 #
-# *Difficulty 2 of 5, about 10 minutes.* The mean of n runs is itself uncertain: its variance is that of the runs (the
-# sample variance, which divides by n - 1), divided by n. The variances of two means that have nothing to do with each
-# other add up in their difference. The root of the sum is the **standard error**.
+# > **Difficulty 2 of 5, about 10 minutes.** `mine` and `theirs` are lists of accuracies, at least two runs each,
+# > perhaps not equally many. Return the mean of mine minus the mean of theirs, and its
+# > [standard error](../book/glossary.md#term-standard-error). The variance of a mean of n runs is that of the runs (the
+# > sample variance, which divides by n - 1), divided by n. In a difference of two means that have nothing to do with
+# > each other the variances add up, and the root of the sum is the standard error.
 
 
 # %% tags=["nbval-check-output"]
 def difference(mine, theirs):
-    """Two lists of accuracies, at least two runs each → (mean of mine - mean of theirs, its standard error)."""
+    """Two lists of accuracies → (difference of the means, its error)."""
     raise NotImplementedError
 
 
@@ -256,7 +265,13 @@ check("difference", difference)
 # <details>
 # <summary>Hint</summary>
 #
-# `statistics.mean` and `statistics.variance` from Python's own library. The two lists may have different lengths.
+# `statistics.mean` and `statistics.variance` from Python's own library do most of it.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# Each variance is divided by the length of its own list, before they are added.
 #
 # </details>
 # <details>
@@ -267,39 +282,135 @@ check("difference", difference)
 #
 # def difference(mine, theirs):
 #     gap = statistics.mean(mine) - statistics.mean(theirs)
-#     error = statistics.variance(mine) / len(mine) + statistics.variance(theirs) / len(theirs)
+#     error = statistics.variance(mine) / len(mine) + statistics.variance(
+#         theirs
+#     ) / len(theirs)
 #     return gap, error**0.5
 # ```
 #
 # </details>
 
-# %% tags=["nbval-check-output"]
+# %% [markdown]
+# > **Predict first.** {{few:,}} images, three epochs. How many points of accuracy do batches of 32 gain over batches of
+# > 128? And how far apart are two runs that differ in their seed only?
+# >
+# > <!-- guess: {{100 * gap:.1f}} points -->
+
+# %% tags=["nbval-check-output", "reveal"]
 difference = use("difference", difference)
-gap, error = difference(runs["without"], runs["with smoothing"])
-pairs = torch.tensor(runs["without"]) - torch.tensor(runs["with smoothing"])
+seeds = range(2 if course.smoke else 5)
+small, large = 32, 128
+small_batches = [run(seed, small) for seed in seeds]
+large_batches = [run(seed, large) for seed in seeds]
+gap, error = difference(small_batches, large_batches)
+pairs = torch.tensor(small_batches) - torch.tensor(large_batches)
 paired = pairs.std().item() / len(pairs) ** 0.5
-title = f"Without smoothing {100 * gap:+.1f} points: ".replace("-", "−")  # and spaces that do not break
-title += f"±\u00a0{100 * error:.1f} as two lists, ±\u00a0{100 * paired:.1f} in pairs"
-where = f"{data.name}, {len(part.splits['train'].labels):,} training and {len(part.splits['validation'].labels):,} "
-where += "validation pictures, the small network"
-curves = {name: (list(seeds), values) for name, values in runs.items()}
-viz.show(viz.lines(curves, title, where, "seed", "validation accuracy", joined=False))
+widest = max(
+    max(runs) - min(runs) for runs in (small_batches, large_batches)
+)
+
+# %% tags=["hide-input"]
+# @title Draw the runs
+title = f"{100 * gap:+.1f} points: ±\u00a0{100 * error:.1f} as lists, "
+title = title.replace("-", "−") + f"±\u00a0{100 * paired:.1f} in pairs"
+where = f"{data.name}, {few:,} training images, the small network"
+curves = {
+    "batches of 32": (list(seeds), small_batches),
+    "batches of 128": (list(seeds), large_batches),
+}
+axes = "seed", "validation accuracy"
+viz.show(viz.lines(curves, title, where, *axes, joined=False))
 
 # %% [markdown]
 # Why two errors? Your formula takes the lists for unrelated. But the two runs of a seed share their first weights and
-# the order of their pictures. Much of the luck is common to both, and goes when you subtract seed by seed. So pair your
-# runs, and say that you did; our [results](../book/results.md) do.
+# the order of their images. Luck that is common to both goes when you subtract seed by seed. So pair your runs, and say
+# that you did; our [results](../book/results.md) do. A gap of two errors or more is rarely luck when runs are many;
+# with five pairs, ask for nearly three.
 #
-# A gap of two errors or more is rarely luck when runs are many; with five pairs, ask for nearly three. One of less is
-# no finding, in either direction. Take more seeds, or look for larger effects.
+# > **Finding.** Batches of {{small}} are {{100 * gap:.1f}} points better than batches of {{large}}, with a standard
+# > error of {{100 * paired:.1f}} in {{len(pairs)}} pairs ({{100 * error:.1f}} as two lists). Runs that differ in their
+# > seed only lie up to {{100 * widest:.1f}} points apart.
+
+# %% [markdown]
+# It is a result for a small network in a short run at one learning rate:
+# [Goyal et al. (2017)](../book/references.md#goyal-2017) raise the rate with the batch, and lose nothing.
+
+# %% [markdown]
+# ### Exercise: as good by luck
 #
-# And a result for a small network in a short run is a result for a small network in a short run. Our
-# [table](../book/results.md) says n in each row, for that reason.
+# > **Difficulty 4 of 5, about 30 minutes.** No bell curve is needed, if you count. Suppose the change does nothing:
+# > then each pair's difference could as well have had the other sign. This is a
+# > [randomisation test](../book/glossary.md#term-randomisation-test) ([Fisher,
+# > 1935](../book/references.md#fisher-1935)). `differences` is a list of whole numbers, one a pair: how many images
+# > more the one got right. Go through all ways to set the signs, and return the share of them (from 0 to 1) in which
+# > the sum is at least as far from 0 as it is in `differences`.
+
+
+# %% tags=["nbval-check-output"]
+import itertools
+
+
+def sign_flips(differences):
+    """A list of whole numbers → a share of all ways to set the signs."""
+    raise NotImplementedError
+
+
+check("sign_flips", sign_flips)
+
+# %% [markdown]
+# <details>
+# <summary>Hint</summary>
+#
+# `itertools.product((1, -1), repeat=3)` goes through all eight ways to set three signs. The signs as they are count,
+# too.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# For each way, add up sign times difference, and take the absolute value: luck could have favoured either side. Count
+# those that are `>=` the absolute sum of the differences, and divide by how many ways there are.
+#
+# </details>
+# <details>
+# <summary>Solution</summary>
+#
+# ```python
+# def sign_flips(differences):
+#     seen = abs(sum(differences))
+#     flips = itertools.product((1, -1), repeat=len(differences))
+#     sums = [
+#         abs(sum(s * d for s, d in zip(signs, differences)))
+#         for signs in flips
+#     ]
+#     return sum(total >= seen for total in sums) / len(sums)
+# ```
+#
+# </details>
+
+# %% [markdown]
+# > **Predict first.** Five pairs, and the change wins in every one of them by a wide margin. How often would luck alone
+# > do as well, in per cent?
+# >
+# > <!-- guess: {{100 * sign_flips([60] * 5):.1f}} % -->
+
+# %% tags=["nbval-check-output", "reveal"]
+sign_flips = use("sign_flips", sign_flips)
+count = len(part.splits["validation"].labels)
+as_images = [round(count * pair) for pair in pairs.tolist()]
+by_luck = sign_flips(as_images)
+least = {n: sign_flips([60] * n) for n in (3, 5, 6, 8)}
+least
+
+# %% [markdown]
+# > **Finding.** By counting, luck alone would do as well as our five pairs in {{by_luck:.1%}} of the cases. However
+# > wide the margin, five pairs cannot show less than {{least[5]:.1%}}; one in twenty takes six
+# > ({{least[6]:.1%}}).
 
 # %% [markdown]
 # ## 3. Your own ten classes
 #
-# You need a folder for each class, with picture files in it. You may have them: leaves, stamps, mugs. This lesson draws
+# You need a folder for each class, with image files in it. You may have them: leaves, stamps, mugs. This lesson draws
 # its own, since it must run anywhere: ten small letters, as if photographed on paper of all colours.
 
 # %%
@@ -308,68 +419,52 @@ from PIL import Image, ImageDraw, ImageFont
 
 
 def draw(letter, numbers):
-    """A letter somewhat askew, on grainy paper, between 40 and 160 pixels wide and high."""
+    """A letter askew on grainy paper, 40 to 160 pixels wide and high."""
     width, height = (int(side) for side in numbers.integers(40, 160, 2))
-    paper, ink = (tuple(int(value) for value in numbers.integers(*span, 3)) for span in ((128, 256), (0, 112)))
+    spans = (128, 256), (0, 112)
+    paper, ink = (tuple(numbers.integers(*s, 3).tolist()) for s in spans)
     font = ImageFont.load_default(0.8 * min(width, height))
-    mask = Image.new("L", (width, height))
-    ImageDraw.Draw(mask).text((width / 2, height / 2), letter, fill=255, font=font, anchor="mm")
-    mask = mask.rotate(numbers.uniform(-15, 15), Image.Resampling.BICUBIC)
-    picture = Image.composite(Image.new("RGB", mask.size, ink), Image.new("RGB", mask.size, paper), mask)
+    mask, middle = Image.new("L", (width, height)), (width / 2, height / 2)
+    ImageDraw.Draw(mask).text(middle, letter, 255, font, anchor="mm")
+    mask = mask.rotate(numbers.uniform(-15, 15), Image.BICUBIC)
+    sheet = Image.new("RGB", mask.size, paper)
+    image = Image.composite(Image.new("RGB", mask.size, ink), sheet, mask)
     grain = numbers.normal(0, 25, (height, width, 3))
-    return Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8))
+    grainy = np.clip(np.asarray(image) + grain, 0, 255)
+    return Image.fromarray(grainy.astype(np.uint8))
 
 
 # %% tags=["nbval-check-output"]
+from s12lib import Pictures
+
 numbers, LETTERS = np.random.default_rng(0), "abdegkmpqt"
 for letter in LETTERS:
     (folder / "letters" / letter).mkdir(parents=True, exist_ok=True)
     for k in range(100):
-        draw(letter, numbers).save(folder / "letters" / letter / f"{k:03d}.png")
-files = sorted((folder / "letters").glob("*/*.png"))
-print(f"{len(files):,} files in the folders {', '.join(sorted({path.parent.name for path in files}))}")
+        path = folder / "letters" / letter / f"{k:03d}.png"
+        draw(letter, numbers).save(path)
+
+letters = Pictures(
+    str(folder / "letters"), batch_size=32, validation_share=0.2, crop=2
+)
+letters.setup()
+{name: len(split.labels) for name, split in letters.splits.items()}
 
 # %% [markdown]
-# The network wants 32 × 32 pixels. There are bad ways to get there. *Squeezing* makes a wide picture narrow. *Picking*
-# every n-th pixel keeps the noise, and can lose thin lines. The package has one rule, which the commands and the app
-# use too: turn it upright, cut the largest square out of the middle, and average over areas.
-#
-# **Predict first.** What will each of the two bad ways do to the letters?
-
-# %%
-from s12lib.data.image_files import to_32x32
-
-large = [picture for path in files[::10] if min((picture := Image.open(path)).size) >= 70]
-widest = sorted(large, key=lambda picture: abs(np.log(picture.width / picture.height)))[-7:]
-squares = [picture.crop(((w - min(w, h)) // 2, (h - min(w, h)) // 2, (w + min(w, h)) // 2, (h + min(w, h)) // 2))
-           for picture in widest for w, h in [picture.size]]  # fmt: skip
-rows = {
-    "squeezed": [picture.resize((32, 32), Image.Resampling.BOX) for picture in widest],
-    "picked": [picture.resize((32, 32), Image.Resampling.NEAREST) for picture in squares],
-    "cut and\naveraged": [to_32x32(picture) for picture in widest],
-}
-picked, averaged = (np.std([np.asarray(p)[:3, :3] for p in rows[name]], axis=(1, 2)).mean() for name in list(rows)[1:])
-title = f"Averaging takes the grain from {picked:.0f} to {averaged:.0f} grey levels"
-where = f"letters, files of many sizes, such as {widest[-1].width} × {widest[-1].height} pixels"
-viz.show(viz.image_rows({name: np.stack(row) for name, row in rows.items()}, title, where))
-
-# %% [markdown]
-# Squeezed, a letter becomes slim or squat, another shape than the network will meet elsewhere. Picked, every speck of
-# grain survives. Neither raises an error.
-#
-# Now split them. With CIFAR-10 somebody had done it. With your own pictures there is a trap: people have **the same
-# picture twice**, under two names. Split at random, one goes to the training set and one to the test set, and the test
-# has become a test of memory. CIFAR-10 itself is not free of it (Barz and Denzler, 2019). And ten photographs of one
-# mug are ten pictures, while the test asks for a mug that was learned: split by mug, not by photograph.
-#
-# And next month you will add pictures and split again. What you tested with must not become what you train on.
+# The package's datamodule for folders has already done two things for you. Each file was cut to a
+# square and averaged over areas to 32 × 32 pixels, as in [Lesson 09](09_app.ipynb). And the images were split, which
+# has a trap: people have **the same image twice**, under two names. Split at random, one goes to the training set and
+# one to the test set, and the test has become a test of memory. CIFAR-10 is not free of it
+# ([Barz and Denzler, 2019](../book/references.md#barz-2019)). And next month you will add images and split again: what
+# you tested with must not become what you train on.
 
 # %% [markdown]
 # ### Exercise: which side?
 #
-# *Difficulty 3 of 5, about 20 minutes.* Let the pixels decide. A **hash** such as SHA-256 turns bytes into a number
-# that looks drawn by lot and is always the same. Hold a picture out when its number, brought to the range from 0 to
-# 1, lies below the share.
+# > **Difficulty 3 of 5, about 20 minutes.** Let the pixels decide. A [hash](../book/glossary.md#term-hash) such as
+# > SHA-256 turns bytes into a number that looks drawn by lot and is always the same. `images` is (N, 32, 32, 3) uint8;
+# > return (N,) bool: hold an image out when its number, brought to the range from 0 to 1, lies below `share`. Nothing
+# > but the image's own pixels may decide.
 
 
 # %% tags=["nbval-check-output"]
@@ -377,7 +472,7 @@ import hashlib
 
 
 def held_out(images, share):
-    """(N, 32, 32, 3) uint8 → (N,) bool, True for about that share of them; by each picture's own pixels alone."""
+    """(N, 32, 32, 3) uint8 → (N,) bool, True for about that share."""
     raise NotImplementedError
 
 
@@ -387,9 +482,14 @@ check("held_out", held_out)
 # <details>
 # <summary>Hint</summary>
 #
-# `hashlib.sha256(image.numpy().tobytes()).hexdigest()` is a text of 64 hexadecimal digits. `int(text, 16)` reads such
-# a text as a number, and eight digits go up to 16**8. (Python's own `hash` will not do: it is another one in each
-# process.)
+# `hashlib.sha256(image.numpy().tobytes()).hexdigest()` is a text of 64 hexadecimal digits. (Python's own `hash` will
+# not do: it is another one in each process.)
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# `int(text, 16)` reads such a text as a number, and eight digits go up to 16**8.
 #
 # </details>
 # <details>
@@ -404,106 +504,98 @@ check("held_out", held_out)
 #     return torch.tensor(chosen)
 # ```
 #
-# It finds what is equal to the last bit. A copy that was saved anew as a JPEG is another picture to it; for those there
+# It finds what is equal to the last bit. A copy that was saved anew as a JPEG is another image to it; for those there
 # are *perceptual* hashes.
 #
 # </details>
 
+# %% [markdown]
+# Now to the recipe, which takes over what our `shapes` does. One field of it is wrong for letters.
+#
+# > **Predict first.** Which one? And what is the best accuracy, in per cent, that a network can reach with it? You can
+# > work that out.
+# >
+# > <!-- guess: 80 % -->
+
 # %% tags=["nbval-check-output"]
 held_out = use("held_out", held_out)
-
-# %% tags=["nbval-check-output"]
-from s12lib import Pictures
-
-letters = Pictures(str(folder / "letters"), batch_size=32, validation_share=0.2, crop=2)
-letters.setup()
-print(letters.name, {name: len(split.labels) for name, split in letters.splits.items()})
-everything = torch.cat([split.images for split in letters.splits.values()])
-print("your rule would hold out for the test:", held_out(everything, 0.2).sum().item())
-
-# %% [markdown]
-# `Pictures` is the package's datamodule for folders. Recipes can name it, so all that you know works: `s12 fit`, the
-# log, the checkpoints, the table. The recipe below takes over what our `shapes` does. One field of it is wrong for
-# letters.
-#
-# (Three had to change already: 606 pictures in batches of 128 would be four steps an epoch; smaller batches want a
-# smaller `lr`; and after the 54 steps of this run an average with decay 0.99 would be more than half what it was at the
-# start.)
-#
-# **Predict first.** Which one? And what is the best accuracy that a network can reach with it? You can work that out.
 
 # %%
 (folder / "letters.yaml").write_text(f"""\
 seed_everything: 0
 trainer: {{max_epochs: {1 if course.smoke else 3}}}
-model: {{num_classes: 10, lr: 0.2, final_epochs: 0.5, label_smoothing: 0.0, ema_decay: 0.9}}
+model:
+  num_classes: 10
+  lr: 0.2
+  final_epochs: 0.5
+  label_smoothing: 0.0
+  ema_decay: 0.9
 data:
   class_path: s12lib.Pictures
-  init_args: {{data_dir: letters, batch_size: 32, validation_share: 0.2, crop: 2, flip: alternating}}
+  init_args:
+    data_dir: letters
+    batch_size: 32
+    validation_share: 0.2
+    crop: 2
+    flip: alternating
 """)
-print(*s12("fit", "--config", "letters.yaml", "--run_dir", "runs/mirrored"), sep="\n")
+fitted = s12("fit", "--config", "letters.yaml", "--run_dir", "runs/flips")
+fitted = s12("fit", "--config", "letters.yaml", "--data.flip", "none")
 
 # %%
 from s12lib import PageResNet
 from s12lib.inference import logits_of, measure
 from s12lib.training.checkpoints import network_weights, read_checkpoint
 
-
-def network_of(run):
-    """The trained network of a run in this lesson's folder."""
-    network = PageResNet(len(letters.classes), 0.0625)
-    network.load_state_dict(network_weights(read_checkpoint(folder / "runs" / run / "last.ckpt")))
-    return network
-
-
 validation = letters.splits["validation"]
-preds = logits_of(network_of("mirrored"), validation.images).argmax(1)
-counts = torch.bincount(10 * validation.labels + preds, minlength=100).reshape(10, 10)
-twins = [(a, b) for pair in ("bd", "pq") for a, b in (pair, pair[::-1])]
-lost = sum(counts[letters.classes.index(a), letters.classes.index(b)].item() for a, b in twins)
-title = f"Of {(preds != validation.labels).sum()} mistakes, {lost} take a letter for its mirror image"
-where = f"letters, {len(preds)} validation pictures, trained with flips"
+trained, found = {}, {}
+for name, run_dir in {"flips": "flips", "none": "letters-seed0"}.items():
+    path = folder / "runs" / run_dir / "last.ckpt"
+    trained[name] = PageResNet(len(letters.classes), 0.0625)
+    trained[name].load_state_dict(network_weights(read_checkpoint(path)))
+    found[name] = measure(trained[name], *validation[:2])
+preds = logits_of(trained["flips"], validation.images).argmax(1)
+counts = torch.bincount(10 * validation.labels + preds, minlength=100)
+counts = counts.reshape(10, 10)
+mirrored = 0
+for a, b in ("bd", "db", "pq", "qp"):
+    row, column = letters.classes.index(a), letters.classes.index(b)
+    mirrored += counts[row, column].item()
+
+# %% tags=["hide-input", "reveal"]
+# @title Draw the confusion matrix
+mistakes = (preds != validation.labels).sum().item()
+title = f"{mirrored} of {mistakes} mistakes: a letter for its mirror image"
+where = f"letters, {len(preds)} validation images, trained with flips"
 viz.show(viz.confusion_matrix(counts, letters.classes, title, where))
 
 # %% [markdown]
 # `flip`. A mirrored cat is a cat. A mirrored b is a d, and a mirrored p is a q. Trained with flips, the network sees
 # each of the two shapes under both names equally often, and can only guess. Six letters of ten can be right, and half
-# of the other four: 80%. Ours stays a little below: every letter now comes in two shapes, and three epochs were few to
-# learn both.
+# of the other four: 80%. No message, no crash, and with photographs it was the right setting. **An augmentation is a
+# statement about your classes**: it says what does not matter.
 #
-# No message, no crash, and with photographs it was the right setting. **An augmentation is a statement about your
-# classes**: it says what does not matter. Before you take one over, ask whether that is true of yours.
-
-# %%
-s12("fit", "--config", "letters.yaml", "--data.flip", "none")
-print(f"{'validation accuracy on letters':<32} plain   flip TTA")
-for name, run_name in {"trained with flips": "mirrored", "trained without": "letters-seed0"}.items():
-    found = measure(network_of(run_name), validation.images, validation.labels)
-    print(f"{name:<30} {found['accuracy']:>7.1%} {found['accuracy_tta']:>10.1%}")
-
-# %% [markdown]
-# Without flips it can tell them apart, in as many epochs. But look at the second column. *Test-time* augmentation
-# mirrors the picture too, and asks the network to agree with itself about b and d. Where left and right were lost
-# already, that helps; where they were learned, it undoes them.
-#
-# That is why the table has a column for each. Now the one look at the test pictures, and the row.
-
-# %%
-print(s12("test", "--config", "letters.yaml", "--data.flip", "none", "--ckpt_path", "last")[-1])
-display(Markdown("\n".join(line for line in s12("results") if line.startswith(("| recipe", "|-", "| **letters")))))
+# > **Finding.** With flips {{found["flips"]["accuracy"]:.1%}} of the validation letters are right, without
+# > {{found["none"]["accuracy"]:.1%}}. And [test-time augmentation](../book/glossary.md#term-test-time-augmentation),
+# > which mirrors the image too and asks the network to agree with itself about b and d, takes the latter down to
+# > {{found["none"]["accuracy_tta"]:.1%}}.
 
 # %% [markdown]
 # ## 4. Start from what it knows
 #
-# You may have fifty pictures of a class, not five thousand. Then do not begin with random weights. A network that has
-# learned CIFAR-10 knows edges and corners, and letters have those too (Yosinski et al., 2014, on what carries over).
-# Take over its body, and give it a new head: a **warm start**.
+# You may have fifty images of a class, not five thousand. Then do not begin with random weights. A network that has
+# learned CIFAR-10 knows edges and corners, and letters have those too
+# ([Yosinski et al., 2014](../book/references.md#yosinski-2014), on what carries over). Take over its body, and give it
+# a new head: a [warm start](../book/glossary.md#term-warm-start).
 
 # %% [markdown]
 # ### Exercise: find the bug
 #
-# *Difficulty 3 of 5, about 20 minutes.* This was shipped, with its comment. The body of a trained Classifier was to go
-# into a new network. It ran, the training ran, and the accuracy was "a bit low". Count what it does.
+# > **Difficulty 3 of 5, about 20 minutes.** The function `shipped` was to put the body of a trained Classifier into a
+# > new network. It ran, the training ran, and the accuracy was "a bit low". Count what it does. Then write
+# > `warm_start`: load a Classifier's `state_dict` into `network` in place, all of its network but the head, which
+# > stays new. Entries not under `network.` are the Classifier's own, and are passed over. Of the others, whatever does
+# > not fit (missing in the file, of another shape, or unknown to the network) raises an error.
 
 
 # %% tags=["nbval-check-output"]
@@ -511,7 +603,8 @@ from s12lib import load_pretrained
 
 
 def shipped(network, state_dict):
-    network.load_state_dict(state_dict, strict=False)  # not strict, because of the head
+    # not strict, because of the head
+    network.load_state_dict(state_dict, strict=False)
 
 
 teacher = Classifier()
@@ -519,19 +612,17 @@ teacher.network.load_state_dict(load_pretrained().state_dict())
 student = PageResNet(num_classes=10)
 before = copy.deepcopy(student.state_dict())
 shipped(student, teacher.state_dict())
-changed = [name for name, value in student.state_dict().items() if not torch.equal(value, before[name])]
-print(f"{len(changed)} of {len(before)} tensors were loaded")
-print("the file's names:    ", *list(teacher.state_dict())[:4])
-print("the network's names: ", *list(before)[:3])
+loaded = [
+    name
+    for name, value in student.state_dict().items()
+    if not torch.equal(value, before[name])
+]
+len(loaded), list(teacher.state_dict())[:2], list(before)[:2]
 
 
 # %% tags=["nbval-check-output"]
 def warm_start(network, state_dict):
-    """Load a Classifier's state_dict into a network in place: all of its network but the head, which stays new.
-
-    Entries not under "network." are the Classifier's own (whitening) and are passed over. Of the others, whatever does
-    not fit (missing in the file, of another shape, or unknown to the network) raises an error.
-    """
+    """Load all but the head, in place; raise for what does not fit."""
     raise NotImplementedError
 
 
@@ -541,8 +632,15 @@ check("warm_start", warm_start)
 # <details>
 # <summary>Hint</summary>
 #
-# `strict=False` forgives everything, not only the head. Stay strict, and hand over a complete dict instead: the file's
-# entries that begin with `network.`, under the network's names, and for the head the network's own.
+# `strict=False` forgives everything, not only the head. Stay strict, and hand over a complete dict instead. And compare
+# the names in the file with those of the network.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# The complete dict: the file's entries that begin with `network.`, under the network's names, and for the head the
+# network's own entries.
 #
 # </details>
 # <details>
@@ -554,98 +652,170 @@ check("warm_start", warm_start)
 # ```python
 # def warm_start(network, state_dict):
 #     prefix = "network."
-#     weights = {name.removeprefix(prefix): value for name, value in state_dict.items() if name.startswith(prefix)}
-#     weights |= {name: value for name, value in network.state_dict().items() if name.startswith("head.")}
+#     weights = {
+#         name.removeprefix(prefix): value
+#         for name, value in state_dict.items()
+#         if name.startswith(prefix)
+#     }
+#     weights |= {
+#         name: value
+#         for name, value in network.state_dict().items()
+#         if name.startswith("head.")
+#     }
 #     network.load_state_dict(weights)
 # ```
 #
 # </details>
 
 # %% [markdown]
-# **Predict first.** Each letter is seen *once*, about sixty of a kind. How far does that get a network with random
-# weights, and how far one that knows CIFAR-10?
+# > **Predict first.** Each letter is seen *once*, about sixty of a kind. How many per cent does a network with random
+# > weights get right after that, and how many one that knows CIFAR-10?
+# >
+# > <!-- guess: {{100 * reached["warm start"]:.0f}} % -->
 
-# %% tags=["nbval-check-output"]
-warm_start = use("warm_start", warm_start)
-
-# %%
+# %% tags=["nbval-check-output", "reveal"]
 from s12lib.training.hardware import best_precision
 
-students = {}
-for name, load in {"random weights": None, "shipped": shipped, "warm start": warm_start}.items():
+warm_start = use("warm_start", warm_start)
+loads = {"random": None, "shipped": shipped, "warm start": warm_start}
+students, reached = {}, {}
+for name, load in loads.items():
     torch.manual_seed(0)
-    students[name] = Classifier(lr=0.1, final_epochs=0.5, label_smoothing=0.0, ema_decay=0, whiten=False)
+    settings = {"lr": 0.1, "final_epochs": 0.5, "label_smoothing": 0.0}
+    student = Classifier(ema_decay=0, whiten=False, **settings)
     if load:
-        load(students[name].network, teacher.state_dict())
-    accuracy = fit(students[name], letters, epochs=1, precision=best_precision())
-    print(f"{name:<15} validation accuracy on letters after one epoch: {accuracy:.1%}")
+        load(student.network, teacher.state_dict())
+    precision = best_precision()
+    reached[name] = fit(student, letters, epochs=1, precision=precision)
+    students[name] = student.network
+
+# %% tags=["goal", "hide-input"]
+# @title Draw ten letters that it has never seen
+first = [int((validation.labels == k).nonzero()[0]) for k in range(10)]
+logits = logits_of(students["warm start"], validation.images)
+captions = []
+for k in first:
+    sure, label = logits[k].softmax(0).max(0)
+    name, truth = (
+        letters.classes[label],
+        letters.classes[validation.labels[k]],
+    )
+    wrong = "" if name == truth else f" (is {truth})"
+    captions.append(f"{name}, {sure:.0%}{wrong}")
+title = f"Never seen before: {reached['warm start']:.0%} of them right"
+where = "letters, validation images; CIFAR-10's weights, "
+where += "then letters once each"
+grid = validation.images[first]
+viz.show(viz.image_grid(grid, captions, title, where))
 
 # %% [markdown]
-# The first two numbers are the same: nothing was loaded, so it is the same run. The gap to the third is what
-# `strict=False` had cost; it is one run each, but too wide for luck. (`whiten` is off in all three. It sets the first
-# layer when training begins, and would overwrite what you have just loaded: the next silent mistake on this road.)
-
-# %% tags=["goal"]
-network, shown = students["warm start"].network, [int((validation.labels == k).nonzero()[0]) for k in range(10)]
-probabilities = logits_of(network, validation.images).softmax(1)
-said = [letters.classes[probabilities[k].argmax()] for k in shown]
-captions = [
-    f"{name}, {probabilities[k].max():.0%}" + ("" if name == truth else f" (is {truth})")
-    for name, truth, k in zip(said, letters.classes, shown, strict=True)
-]
-share = (probabilities.argmax(1) == validation.labels).float().mean()
-title = f"Pictures that it has never seen: it gets {share:.0%} right"
-where = (
-    f"letters, validation pictures; CIFAR-10's weights, then {len(letters.splits['train'].labels)} letters, once each"
-)
-viz.show(viz.image_grid(validation.images[shown], captions, title, where))
-
-# %% [markdown]
-# It is right more often than it is sure: after one epoch a new head, whose logits are divided by 16, leaves every
-# letter some probability. Confidence has to be calibrated (lesson 04).
-
-# %% [markdown]
-# ## 5. A hundred classes
+# `whiten` is off in all three: it sets the first layer when training begins, and would overwrite what you have just
+# loaded, the next silent mistake on this road. And the network is right more often than it is sure. Confidence has to
+# be calibrated ([Lesson 04](04_failures.ipynb)).
 #
-# **CIFAR-100** has as many pictures as CIFAR-10, of the same size, but 500 of a class where you had 5,000. What
-# changes in the network?
-#
-# **Predict first.** Only the head knows how many classes there are: 512 weights for each. So how many parameters will
-# it have, and what is the loss of a network that knows nothing?
-
-# %% tags=["nbval-check-output"]
-for num_classes in (10, 100):
-    network = PageResNet(num_classes)
-    counts = [sum(p.numel() for p in module.parameters()) for module in (network, network.head)]
-    loss = -torch.tensor(1 / num_classes).log()
-    print(f"{num_classes:>3} classes: {counts[0]:,} parameters, {counts[1]:,} in the head; knowing nothing: {loss:.3f}")
+# > **Finding.** {{len(loaded)}} of {{len(before)}} tensors were loaded by `shipped`, so it reaches what random weights
+# > reach ({{reached["shipped"]:.0%}} and {{reached["random"]:.0%}}). The warm start reaches
+# > {{reached["warm start"]:.0%}}: so much had `strict=False` cost.
 
 # %% [markdown]
-# The rest is a recipe. It needs the internet once, for 169 MB, and takes minutes on a good GPU and hours on a CPU, so
-# it is not run here:
+# ## 5. Beyond the test set
 #
-# ```bash
-# s12 fit --config recipes/cifar100.yaml
-# s12 test --config recipes/cifar100.yaml --ckpt_path last
-# ```
+# A test set says how the network does on images drawn in the same way. What else is there?
 #
-# Without the internet it says in one sentence that CIFAR-100 could not be downloaded. `normalize` keeps CIFAR-10's mean
-# and spread there, as it did for the letters. For a network that starts from random weights that matters little, since
-# BatchNorm rescales. For a warm start they are the right ones: the loaded weights were learned behind these six
-# numbers. And in training, evaluation and app they must be the *same*.
+# - **A new test set.** [Recht et al. (2018)](../book/references.md#recht-2018) collected one in the same way,
+#   CIFAR-10.1. Most networks lose 4 to 10 points on it, and their order stays nearly the same.
+# - **Corruptions.** CIFAR-10-C ([Hendrycks and Dietterich, 2019](../book/references.md#dietterich-2019)) is the test
+#   set under noise, blur, fog and more, each in five strengths.
+# - **Adversaries.** Images changed so little that you do not see it, but on purpose
+#   ([Szegedy et al., 2013](../book/references.md#szegedy-2013)): an
+#   [adversarial example](../book/glossary.md#term-adversarial-example).
+#
+# The first two need a download. The third needs a gradient: move each number of the image by a few levels of 255, in
+# the direction in which the loss grows ([Goodfellow et al., 2014](../book/references.md#goodfellow-2014)).
+
+
+# %%
+from s12lib import normalize
+
+known = data.name == "CIFAR-10"
+network = load_pretrained(f"page_resnet_{'cifar10' if known else 'shapes'}")
+test = data.splits["test"]
+images = test.images[: course.few(200)]
+labels = test.labels[: len(images)]
+
+
+def attacked(images, levels):
+    """Each number moved by so many levels, the way that hurts."""
+    x = normalize(images).requires_grad_()
+    loss = F.cross_entropy(network(x), labels)
+    (gradient,) = torch.autograd.grad(loss, x)
+    moved = images + levels * gradient.sign().permute(0, 2, 3, 1)
+    return moved.clamp(0, 255).to(torch.uint8)
+
 
 # %% [markdown]
-# ## 6. Ideas, by effort
+# > **Predict first.** Each number is moved by 4 of 255 levels, once at random up or down, once on purpose. How many per
+# > cent of {{len(images)}} test images are still right after the second?
+# >
+# > <!-- guess: {{100 * right["on purpose"]:.0f}} % -->
+
+# %% tags=["nbval-check-output", "reveal"]
+lots = torch.Generator().manual_seed(0)
+coins = 2 * torch.randint(0, 2, images.shape, generator=lots) - 1
+grain = 20 * torch.randn(images.shape, generator=lots)
+planes = images.permute(0, 3, 1, 2).float()
+blurred = F.avg_pool2d(F.pad(planes, (1, 1, 1, 1), mode="reflect"), 3, 1)
+changed = {
+    "as it is": images,
+    "4 at random": (images + 4 * coins).clamp(0, 255).to(torch.uint8),
+    "on purpose": attacked(images, 4),
+    "noise": (images + grain).clamp(0, 255).to(torch.uint8),
+    "blur": blurred.permute(0, 2, 3, 1).round().to(torch.uint8),
+}
+right = {}
+for name, pixels in changed.items():
+    hits = logits_of(network, pixels).argmax(1) == labels
+    right[name] = hits.float().mean().item()
+{name: round(share, 1) for name, share in right.items()}
+
+# %% tags=["hide-input"]
+# @title Draw the same images, changed
+rows = {
+    f"{name}\n{right[name]:.0%} right": pixels[:6]
+    for name, pixels in changed.items()
+}
+title = f"4 levels at random: {right['4 at random']:.0%} right. "
+title += f"On purpose: {right['on purpose']:.0%}"
+where = f"{data.name}, {len(images)} test images, "
+where += "each changed in five ways"
+viz.show(viz.image_rows(rows, title, where))
+
+# %% [markdown]
+# Did you expect the noise to do the most? You look through it without effort. Its grain has a standard deviation of 20
+# levels, and the network has never seen any: in training all images were clean, and what training did not show, a
+# network need not withstand. Training on such images helps, with adversarial ones too
+# ([Madry et al., 2017](../book/references.md#madry-2017)), at a price in accuracy. And one step is the weakest of
+# attacks: [RobustBench](../book/references.md#croce-2020) ranks networks under the strongest.
+#
+# > **Finding.** Moved by four levels at random, {{right["4 at random"]:.0%}} of the images are still right
+# > ({{right["as it is"]:.0%}} as they are); moved as little on purpose, {{right["on purpose"]:.0%}}. A blur over three
+# > pixels leaves {{right["blur"]:.0%}}, and noise that a person looks through {{right["noise"]:.0%}}.
+
+# %% [markdown]
+# ## Ideas, by effort
 #
 # | effort | idea | how you know that it worked |
 # |---|---|---|
-# | an hour on a GPU | `fast` with `crop: 2`, or with cutout | five pairs on the 45,000/5,000 split, a gap, its error |
-# | an hour | ten classes of your own, fifty photographs each, warm start | the confusion matrix makes sense to you |
-# | an evening | another schedule in `configure_optimizers` | the recorded learning rate is the one that you drew |
-# | an evening | CIFAR-100 from CIFAR-10's weights, against random ones | both curves in one figure, several seeds |
-# | a weekend | [Muon](../book/references.md) on the convolutions | fewer epochs to the same accuracy, spread included |
-# | a weekend | pictures of 64 × 64: what in `normalize`, `head` and the crop assumes 32? | the tests tell you where |
-# | open | progressive resizing: small pictures first | seconds to 94%; our table has no such row yet |
+# | an hour on a GPU | `fast` with `crop: 2`, or with cutout | six pairs on 45,000/5,000, and `sign_flips` |
+# | an hour | ten classes of your own, warm start | the confusion matrix makes sense to you |
+# | an evening | CIFAR-100 (`recipes/cifar100.yaml`) from CIFAR-10's weights | both curves, several seeds |
+# | an evening | CIFAR-10.1 or CIFAR-10-C, with the shipped weights | the published drop, within its interval |
+# | a weekend | images of 64 × 64: what in `normalize`, `head` and the crop assumes 32? | the tests tell you where |
+# | open | progressive resizing: small images first | seconds to 94%; our table has no such row yet |
+#
+# **Or write an exercise.** If a mistake cost you an evening, others will make it, too. An exercise is one file: the
+# answer, a judge, and a hint for each mistake. [Write an exercise](../book/write_an_exercise.md) walks through it, and
+# `s12 try-exercise` shows which wrong answers your judge lets pass.
 
 # %% [markdown]
 # ## Mistakes that people really make here
@@ -655,19 +825,85 @@ for num_classes in (10, 100):
 # - **`load_state_dict(..., strict=False)`** that hides a mismatch. You have counted it.
 # - **The test set asked after every change.** Then it is a validation set. The file in `results/` notes every look.
 # - **One run of each, and a winner declared.** Give n, the mean and the spread.
-# - **Copies of a picture, or photographs of one thing, on both sides** of the split.
+# - **Copies of an image, or photographs of one thing, on both sides** of the split.
 # - **An augmentation taken over** that says something untrue about the classes.
-# - **Another way of shrinking pictures in the app** than in training. One function for both.
 
 # %% [markdown]
-# ## Recap
+# ## Take-away
 #
-# In this lesson you have
+# - **Write** a recipe as what is to be different; its hash and its one look at the test set are on record.
+# - **Judge** a change in pairs: {{100 * gap:.1f}} ± {{100 * paired:.1f}} points; and know that five pairs cannot show
+#   less than {{least[5]:.1%}}.
+# - **Bring** images in folders, split by their pixels, and ask of each augmentation whether it is true of your classes.
+# - **Start** from trained weights, strictly: {{reached["warm start"]:.0%}} instead of {{reached["random"]:.0%}}.
+# - **Look** beyond the test set: four levels of 255 on purpose leave {{right["on purpose"]:.0%}}, noise
+#   {{right["noise"]:.0%}}.
+
+# %% [markdown]
+# ## Quiz
 #
-# - **written** a recipe, trained it, and put your run into the table;
-# - **judged** a change by several seeds, a gap and its error;
-# - **brought** ten classes of your own from folders, and found the field of the recipe that did not fit them;
-# - **started** from trained weights, and seen what it costs when nothing was loaded.
+# **1. Your change wins in all of four pairs of runs. How often would luck alone do as well, if either could win?**
+#
+# - (a) In 1 of 16 cases.
+# - (b) In 1 of 8 cases.
+# - (c) Hardly ever.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(b)** There are 16 ways to set four signs, and in two of them all are alike. The other one would have made you
+# declare the opposite.
+#
+# </details>
+#
+# **2. Why does a pair of runs share its seed?**
+#
+# - (a) So that both reach the same accuracy.
+# - (b) So that the result can be repeated.
+# - (c) So that the luck they have in common goes when one is subtracted from the other.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(c)** First weights and order of the images are the same, so their luck is partly the same. Seeds also make runs
+# repeatable, but for that the two need not be equal.
+#
+# </details>
+#
+# **3. You train on road signs, and take over a recipe with flips. What happens to "turn left" and "turn right"?**
+#
+# - (a) The network can only guess between them.
+# - (b) Flips give it twice as many images of each.
+# - (c) It crashes, since the labels do not fit.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(a)** Each of the two shapes is seen under both names. Nothing crashes, and the other classes even gain.
+#
+# </details>
+#
+# **4. A network is right for 94% of the test images. What does that say about images with a little noise?**
+#
+# - (a) It is right for about 94% of them.
+# - (b) Nothing: measure it.
+# - (c) It is right for fewer than 10%.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# **(b)** A test set speaks of images drawn as it was. Four levels at random cost
+# a few points, the same on purpose half of the answers, and noise most of them.
+#
+# </details>
+
+# %% tags=["nbval-check-output"]
+from s12lib.exercises import progress
+
+progress()
+
+# %% [markdown]
+# ▰▰▰▰▰▰▰▰▰▰▰ Lesson 11 of 11. Behind you: the whole way from pixels to an app. Ahead: whatever you try.
 #
 # **Next:** it is your turn. If something in here was wrong or could be said better, the book's repository is a click
 # away.

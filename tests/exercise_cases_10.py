@@ -290,3 +290,69 @@ def warm_start(network, state_dict):
     return network
 """,
 }
+
+FLIPS = "abs(sum(s * d for s, d in zip(signs, differences)))"
+
+WRONG |= {
+    "sign_flips": [
+        (FLIPS, FLIPS[4:-1], "You count one side only"),
+        ("total >= seen", "total > seen", "just as far from 0"),
+        ("total >= seen", "total <= seen", "as near to 0"),
+        ("total >= seen", "total < seen", "nearer to 0"),
+        (" / len(sums)", "", "divide by how many there are"),
+        ("return sum", "return 100 * sum", "Yours is in percent"),
+        (
+            "    seen",
+            "    differences = [(d > 0) - (d < 0) for d in differences]\n    seen",
+            "that is the sign test",
+        ),
+        ("len(differences))", "1)", "it should be"),
+        ("(1, -1)", "(1, 0)", "it should be"),
+        (
+            None,
+            "import random\n"
+            "def sign_flips(differences):\n"
+            "    draw, seen = random.Random(0), abs(sum(differences))\n"
+            "    sums = [abs(sum(draw.choice((1, -1)) * d for d in differences)) for _ in range(1000)]\n"
+            "    return sum(total >= seen for total in sums) / len(sums)",
+            "it should be",
+        ),
+        (
+            None,
+            "import statistics\n"
+            "def sign_flips(differences):\n"
+            "    gap, error = statistics.mean(differences), statistics.pstdev(differences) / len(differences) ** 0.5\n"
+            "    return 2 * (1 - statistics.NormalDist().cdf(abs(gap) / (error + 1e-9)))",
+            "it should be",
+        ),
+        (
+            None,
+            "def sign_flips(differences):\n"
+            "    sums = [abs(sum(s * d for d in differences)) for s in (1, -1)]\n"
+            "    return sum(total >= abs(sum(differences)) for total in sums) / len(sums)",
+            "Each pair has a sign of its own",
+        ),
+        ("    return sum", "    sum", "Is the return missing"),
+        ("    seen", "    differences.append(0)\n    seen", "changes its input in place"),
+        ("return sum(total >= seen for total in sums) / len(sums)", "return [0.5]", "Make the share a number"),
+    ],
+}
+
+RIGHT |= {
+    "sign_flips": """
+def sign_flips(differences):
+    n, far = len(differences), 0
+    for code in range(2**n):
+        total = 0
+        for k, difference in enumerate(differences):
+            total += difference if code >> k & 1 else -difference
+        far += abs(total) >= abs(sum(differences))
+    return far / 2**n
+""",
+}
+
+EQUIVALENT: dict[str, dict[str, str]] = {
+    "sign_flips": {
+        "sums = [abs(sum((s * d for s, d in zip(differences, signs)))) for signs in flips]": "a product, either way"
+    },
+}
