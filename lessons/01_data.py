@@ -16,7 +16,7 @@
 #
 # **What is in CIFAR-10, and what does the network get to see of it?**
 #
-# Minutes to run: 1 on a GPU, 1 on a CPU (fetching the data not counted). Reading and solving takes about an hour
+# Minutes to run: 1 on a GPU, 1 on a CPU. Reading and solving takes about an hour
 # and a half.
 #
 # You need: Python, and a first acquaintance with NumPy arrays. The [glossary](../book/glossary.md)
@@ -503,7 +503,7 @@ viz.show(viz.image_rows(rows, title, f"{data.name}, one training image"))
 
 # %% [markdown]
 # Compare the second row with the third. The black bars would be the most striking thing in the image, and would tell
-# the network something about *our* shifting, and nothing about horses. In the last row the hole is grey: cutout comes
+# the network something about *our* shifting. In the last row the hole is grey: cutout comes
 # after normalising, and zero is the average colour.
 #
 # What may be done to an image depends on what it shows. A mirrored horse is a horse. A mirrored *b* is a *d*, and an
@@ -529,7 +529,7 @@ both
 # %% [markdown]
 # > **Finding.** Tossing a coin shows {{both["random"]:.0%}} of the images both ways, and wastes half of the second
 # > epoch's mirroring. Tossing it *once* and then alternating ([Jordan, 2024](../book/references.md#jordan-2024)) shows
-# > {{both["alternating"]:.0%}}. It costs nothing, and shortens training a little. Good ideas are still lying about.
+# > {{both["alternating"]:.0%}}. It costs nothing, and shortens training a little.
 
 # %% [markdown]
 # ## 5. The batch
@@ -564,8 +564,7 @@ where = f"{data.name}, training set, augmented"
 viz.show(viz.image_grid(seen, names, title, where))
 
 # %% [markdown]
-# Look along the edges: here and there a strip is doubled. That is the reflection, and it is much harder to notice than
-# a black bar.
+# Look along the edges: here and there a strip is doubled. That is the reflection.
 
 # %% [markdown]
 # ## 6. Why the validation set is not the test set
@@ -588,23 +587,11 @@ exam, truth, tries = 10_000, 0.94, [1, 3, 10, 30, 100]
 spread = (truth * (1 - truth) / exam) ** 0.5  # of one mark
 marks = truth + spread * torch.randn(2000, 100, generator=luck)
 best = [marks[:, :n].amax(1).mean().item() for n in tries]
-best
-
-# %% tags=["hide-input"]
-# @title Draw the best mark over the number of networks
-curves = {
-    "the mark it was chosen by": (tries, best),
-    "its mark on new images": (tries, [truth] * len(tries)),
-}
-gain = 100 * (best[-1] - truth)
-title = f"Choose among {tries[-1]} equals, and gain {gain:.1f} points"
-axes = "how many you choose from", "accuracy"
-viz.show(
-    viz.lines(curves, title, "Simulated: no dataset", *axes, marker="o")
-)
+gain = 100 * (best[-1] - truth)  # in points
+[round(mark, 4) for mark in best]
 
 # %% [markdown]
-# The whole story is told 2,000 times here, and averaged: the best of 1, 3, 10, 30 and 100.
+# The best of 1, 3, 10, 30 and 100, averaged over 2,000 exams.
 #
 # > **Finding.** The best of {{tries[-1]}} looks like {{best[-1]:.2%}}, and is {{truth:.2%}}. Nobody cheated. You looked
 # > often, and kept the luckiest. Every look is a ticket in the lottery, and an epoch is a look too.
@@ -675,8 +662,7 @@ inner, held = hold_out(train.labels, 100)
 len(inner), len(held), torch.bincount(train.labels[held])
 
 # %% [markdown]
-# One more check belongs here, before anything is trained. A test image that is also a training image tests nothing but
-# memory.
+# One more check, before anything is trained: a test image that is also a training image tests nothing but memory.
 
 # %% [markdown]
 # > **Predict first.** How many of the 10,000 test images are, byte for byte, in the training set?
@@ -702,11 +688,10 @@ copies
 # %% [markdown]
 # ### Exercise: near copies
 #
-# > **Difficulty 4 of 5, about 40 minutes.** Do the other half. For each image of `queries`, find the one of `images`
-# > that differs least: the smallest sum of squared differences of bytes over all pixels and channels. Of several
-# > equally near, take the first. `queries` is (M, H, W, 3) and `images` (N, H, W, 3), both uint8; return two int64
-# > tensors (M,): the places in `images`, and the exact sums. All differences of CIFAR-10 at once would be 1.5 trillion
-# > numbers, so let no tensor hold more than four times as many as `queries` and `images` together.
+# > **Difficulty 4 of 5, about 40 minutes.** For each image of `queries`, find the one of `images` that differs least:
+# > the smallest sum of squared differences of bytes, at ties the first. `queries` is (M, H, W, 3) and `images`
+# > (N, H, W, 3), both uint8; return two int64 tensors (M,): the places in `images`, and the exact sums. All differences
+# > at once would be 1.5 trillion numbers, so let no tensor hold more than four times as many as both inputs together.
 
 
 # %% tags=["nbval-check-output"]
@@ -752,8 +737,7 @@ check("nearest_images", nearest_images)
 # </details>
 
 # %% [markdown]
-# A near copy in another crop should count, too. So compare thumbnails of 8 × 8, in which a shift by a pixel hardly
-# shows.
+# Compare thumbnails of 8 × 8, in which a shift by a pixel hardly shows.
 
 # %% tags=["nbval-check-output"]
 nearest_images = use("nearest_images", nearest_images)
@@ -795,9 +779,8 @@ viz.show(viz.image_rows(rows, title, where))
 
 # %% [markdown]
 # > **Finding.** The nearest of {{len(images):,}} training images has the right class for {{by_nearest:.1%}} of the test
-# > images: memory alone beats the averages, and does not come far. And in the five nearest pairs,
-# > {{int(same_class[closest].sum())}} have the same class, because they are the same photograph. A network that has
-# > learned these by heart gets them right in the test as well.
+# > images: memory alone beats the averages. Of the five nearest pairs {{int(same_class[closest].sum())}} have one
+# > class: they are one photograph, and whoever learned it by heart is right in the test, too.
 
 # %% [markdown]
 # ## Mistakes that people really make here

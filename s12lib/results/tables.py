@@ -173,7 +173,8 @@ def headline(folder: Path = Path("results")) -> str:
 def goals(folder: Path = Path("results")) -> str:
     """Which goals were met, a line for each recipe that has some and was measured on CIFAR-10."""
     lines = []
-    for recipe, _, dataset, runs in by_recipe(load(folder)):
+    for recipe, _, dataset, results in by_recipe(load(folder)):
+        runs: Sequence[Mapping[str, Any]] = results
         if dataset == "CIFAR-10" and recipe in GOALS:
             said = []
             for key, goal, name in zip(
