@@ -7,6 +7,7 @@ from s12lib.viz.canvas import NARROW, WIDE, Drawing, png, show
 from s12lib.viz.curves import bars, histograms, learning_curves, lines, lr_sweep, reliability
 from s12lib.viz.grids import confusion_matrix, image_grid, image_rows, shape_walk
 from s12lib.viz.heatmaps import heatmap_table
+from s12lib.viz.speed import intervals, paired_bars, roofline
 
 __all__ = [
     "NARROW",
@@ -18,11 +19,14 @@ __all__ = [
     "histograms",
     "image_grid",
     "image_rows",
+    "intervals",
     "learning_curves",
     "lines",
     "lr_sweep",
+    "paired_bars",
     "png",
     "reliability",
+    "roofline",
     "shape_walk",
     "show",
 ]  # fmt: skip
