@@ -160,3 +160,11 @@ def test_every_lever_was_switched_off_once_in_the_shortest_recipe_that_pulls_it(
     assert {("fast", lever) for lever in fast} | {("page24", "cutout")} <= {
         (run["recipe"], run["without"]) for run in runs
     }
+
+
+def test_worth_as_a_csv_holds_each_lever_with_its_error_where_it_has_one():
+    rows = ablations.worth(Path(__file__).parent.parent / "results/ablations")
+    assert {"recipe": "fast", "epochs": "11", "lever": "whitening", "n": "1", "points": "+2.86", "error": ""} in rows
+    assert ablations.as_csv(rows).splitlines()[0] == "recipe,epochs,lever,n,points,error"
+    assert len(ablations.as_csv(rows).splitlines()) == 1 + len(rows)
+    assert ablations.as_csv([]) == ""

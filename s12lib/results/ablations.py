@@ -1,5 +1,6 @@
 """What each lever of a recipe is worth: the table of ablations, made from the JSON files in ``results/ablations``."""
 
+import csv
 import math
 import statistics
 from collections import defaultdict
@@ -11,6 +12,8 @@ from s12lib.results.records import ResultsError, complete
 from s12lib.schemas import Ablation, read_json
 
 FOLDER = Path("results/ablations")
+SHIPPED = Path(__file__).with_name("levers.csv")
+"""What :func:`worth` found, for lessons: they have the package and not the course's folders."""
 LEVERS: dict[str, tuple[str, Any]] = {
     "bias-lr": ("model.bias_lr_multiplier", 1.0),
     "frozen-bn-weight": ("model.freeze_bn_weight", False),
@@ -163,6 +166,39 @@ def in_epochs_and_seconds(
         return f"{more:+.1f}", ""
     seconds_with, seconds_without = map(statistics.mean, times)
     return f"{more:+.1f}", f"{seconds_without * (epochs + more) / epochs - seconds_with:+.0f}"
+
+
+def worth(folder: Path = FOLDER) -> list[dict[str, str]]:
+    """What each lever is worth in points of accuracy, over all seeds that both sides have, as rows of a CSV file.
+
+    ``recipe, epochs, lever, n, points, error``: the error is the standard error of the mean, empty with one pair.
+    """
+    runs: dict[tuple, dict[str, dict[int, Ablation]]] = defaultdict(lambda: defaultdict(dict))
+    for run in map(read_ablation, sorted(folder.glob("*.json"))):
+        alike = " ".join(run["fields"]), run["hardware"], run["precision"], *run["images"].values()
+        runs[run["recipe"], run["epochs"], *alike][run["without"]][run["seed"]] = run
+    rows = []
+    for (recipe, epochs, *_), found in runs.items():
+        for lever in (lever for lever in LEVERS if found[AS_IT_IS].keys() & found[lever].keys()):
+            seeds = sorted(found[AS_IT_IS].keys() & found[lever].keys())
+            pairs = zip(scores(found[AS_IT_IS], seeds), scores(found[lever], seeds), strict=True)
+            points, _, error = with_error([one - other for one, other in pairs]).partition(" ± ")
+            rows.append(
+                {"recipe": recipe, "epochs": str(epochs), "lever": lever, "n": str(len(seeds))}
+                | {"points": points, "error": error}
+            )
+    return rows
+
+
+def as_csv(rows: Sequence[Mapping[str, str]]) -> str:
+    """The rows of :func:`worth` as the text of a CSV file."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
+    return "".join(",".join(line) + "\n" for line in lines)
+
+
+def load_worth() -> list[dict[str, str]]:
+    """The rows of :func:`worth` as the package brings them."""
+    return list(csv.DictReader(SHIPPED.read_text("utf-8").splitlines()))
 
 
 def refuse_other_differences(off: str, config: dict[str, Any], without: dict[str, Any]) -> None:

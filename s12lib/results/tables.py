@@ -222,4 +222,8 @@ def write(folder: Path = Path("results"), root: Path = Path()) -> list[Path]:
         if markers(part)[0] in text and text != (new := fill(text, found[part], part)):
             path.write_text(new, "utf-8")
             changed += [path] if path not in changed else []
+    shipped, worth = root / "s12lib/results/levers.csv", ablations.as_csv(ablations.worth(folder / "ablations"))
+    if shipped.exists() and shipped.read_text("utf-8") != worth:
+        shipped.write_text(worth, "utf-8")
+        changed.append(shipped)
     return changed
