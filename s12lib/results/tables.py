@@ -180,7 +180,8 @@ def goals(folder: Path = Path("results")) -> str:
             for key, goal, name in zip(
                 ("test_accuracy", "test_accuracy_tta"), GOALS[recipe], ("", " with flip TTA"), strict=True
             ):
-                mean = round(100 * statistics.mean(run[key] for run in runs), 2)
+                scores: list[Mapping[str, Any]] = [{**run} for run in runs]
+                mean = round(100 * statistics.mean(score[key] for score in scores), 2)
                 verdict = "met" if mean >= goal else f"missed by {goal - mean:.2f} points"
                 said.append(f"{mean:.2f}%{name}, where the goal was {goal:.1f}%: {verdict}")
             lines.append(f"- `{recipe}`, n = {len(runs)}: {'; '.join(said)}.")
