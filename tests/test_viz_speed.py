@@ -6,7 +6,11 @@ from test_viz import nothing_touches_the_edge, pixels
 from s12lib import viz
 
 SHARES = {"prep": (0.01, 0.05), "layer3 residual": (0.198, 0.153), "all the rest": (0.0, 0.3)}
-EFFECTS = {"whitening (n = 1)": (2.86, 0.0), "bias-lr (n = 2)": (0.35, 0.43), "wide-crop (n = 2)": (-0.44, 0.45)}
+EFFECTS = {
+    "whitening (n = 1)": (2.86, 0.0),
+    "frozen-bn-weight (n = 2)": (0.35, 0.43),
+    "wide-crop (n = 2)": (-0.44, 0.45),
+}
 POINTS = {"prep": (12.0, 4e10), "layer1": (150.0, 9e10), "layer3 residual": (200.0, 8e10), "ReLU": (0.125, 8e8)}
 
 
@@ -37,7 +41,7 @@ def test_pairs_of_bars_are_told_with_both_numbers():
 
 def test_an_effect_without_an_error_has_none_drawn_or_told():
     drawn = effects()
-    assert "whitening (n = 1) +2.86, bias-lr (n = 2) +0.35 ± 0.43" in drawn.alt
+    assert "whitening (n = 1) +2.86, frozen-bn-weight (n = 2) +0.35 ± 0.43" in drawn.alt
     assert len(drawn.figure.axes[0].collections) == 2, "an error bar for each of the two that have one"
 
 
@@ -48,3 +52,8 @@ def test_roofline_breaks_where_the_two_ceilings_meet():
     assert ceiling.get_ydata()[1] == ceiling.get_ydata()[2] == 100
     assert len(dots) == len(POINTS)
     assert "The ceilings meet at 10 FLOP a byte" in drawn.alt
+
+
+def test_long_names_of_bars_are_not_cut_off():
+    drawn = pixels(viz.bars({"an eighth of the batch": 0.7, "16 bits": 2.0}, "16 bits gain most", "Shapes", "times"))
+    assert nothing_touches_the_edge(drawn)

@@ -141,7 +141,8 @@ def histograms(panels: Mapping[str, tuple[Any, Any]], title: str, dataset: str, 
 def bars(values: Mapping[str, float], title: str, dataset: str, xlabel: str, form: str = "{:,.0f}") -> Drawing:
     """Horizontal bars, each with its number at its end."""
     figure, top = canvas(WIDE, 34 * len(values) + 52, title, dataset)
-    axes = panel(figure, 190, top, WIDE - 290, 34 * len(values))
+    left = max(190, 9 * max(map(len, values)) + 16)
+    axes = panel(figure, left, top, WIDE - 100 - left, 34 * len(values))
     drawn = axes.barh(list(values), list(values.values()), color="#0072B2", height=0.7)
     axes.bar_label(drawn, [form.format(value) for value in values.values()], padding=4, size=12)
     axes.invert_yaxis()

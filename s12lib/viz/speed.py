@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
 from s12lib.viz.canvas import GREY, INK, WIDE, Drawing, canvas, panel, styled
 
 
@@ -33,7 +35,8 @@ def intervals(values: Mapping[str, tuple[float, float]], title: str, dataset: st
     An error of 0 or nan is none.
     """
     figure, top = canvas(WIDE, 34 * len(values) + 60, title, dataset)
-    axes = panel(figure, 190, top, WIDE - 220, 34 * len(values))
+    left = 9 * max(map(len, values)) + 16
+    axes = panel(figure, left, top, WIDE - 30 - left, 34 * len(values))
     axes.axvline(0, color=GREY, linewidth=1.5)
     for row, (value, error) in enumerate(values.values()):
         known = error > 0  # and not nan
@@ -67,6 +70,10 @@ def roofline(
     for k, (name, (intensity, reached)) in enumerate(points.items()):
         axes.plot(intensity, reached / 1e9, "osD^vP*X"[k % 8], label=name, markersize=9, alpha=0.9)
     axes.set(xscale="log", yscale="log", xlabel="FLOP a byte", ylabel="GFLOP/s")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.2), ncols=2, frameon=False, handlelength=1)
     told = "; ".join(f"{name} {reached / 1e9:.3g} at {intensity:.3g}" for name, (intensity, reached) in points.items())
     ceilings = f"The ceilings meet at {ridge:.3g} FLOP a byte, and the flat one is at {peak / 1e9:.3g} GFLOP/s"
