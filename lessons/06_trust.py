@@ -674,4 +674,4 @@ for k, (measure, sign) in enumerate({"deletion": -1, "insertion": 1, "ROAD": 1}.
 # - **unmasked** a network that had learned a mark and not the shapes, proved it, and cured it;
 # - **judged** maps on real pictures by what happens when their pixels go.
 #
-# **Next:** [08 · From checkpoint to file](08_checkpoint.ipynb). What you hand on when the training is over.
+# **Next:** [07 · Speed](07_speed.ipynb). Where the seconds go, and which of them you can have back.

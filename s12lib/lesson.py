@@ -42,6 +42,7 @@ def begin() -> Course:
     for package in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(package).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler complains of a missing GPU below its cell
     exact_float32()
     data = open_dataset(smoke)
     counts = ", ".join(f"{len(split.labels):,} {name}" for name, split in data.splits.items())
