@@ -404,8 +404,8 @@ least
 
 # %% [markdown]
 # > **Finding.** By counting, luck alone would do as well as our five pairs in {{by_luck:.1%}} of the cases. However
-# > wide the margin, five pairs cannot show less than {{least[5]:.1%}}; one in twenty takes six
-# > ({{least[6]:.1%}}).
+# > wide the margin, five pairs cannot show less than {{least[5]:.1%}}; to get below
+# > one in twenty takes six ({{least[6]:.1%}}).
 
 # %% [markdown]
 # ## 3. Your own ten classes
