@@ -129,7 +129,7 @@ def run_schedule(optimizer, train_loader, validation_loader, epochs):
         ),
         ("    return rates", "    return rates[-1]", "Return a list of the 28"),
         ("    return rates", "", "Return a list of the 28"),
-        ("total_steps=epochs * len(train_loader)", "epochs=epochs", "raised ValueError: You must define either"),
+        ("total_steps=total", "epochs=epochs", "raised ValueError: You must define either"),
         (
             "epochs * len(train_loader)",
             "epochs * len(train_loader) / 1",

@@ -61,5 +61,5 @@ def assert_it_ran_on_shapes_and_says_so(notebook: NotebookNode) -> None:
         for image in build.images_of(cell):
             alt = image.metadata["image/png"]["alt"]
             worth = "load_worth()" in cell.source and "fast on CIFAR-10, 10,000 training images" in alt
-            recorded = "load_curve()" in cell.source and "CIFAR-10, recipe page24, all 50,000 training pictures" in alt
+            recorded = "load_curve()" in cell.source and "CIFAR-10, recipe page24, all 50,000 training images" in alt
             assert worth or recorded or re.search("Shapes|letters|no dataset", alt), alt

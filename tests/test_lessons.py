@@ -26,7 +26,7 @@ TIMINGS = re.compile(r"\d\s*(s|ms|sec|seconds?|minutes?)\b|it/s|\d\d:\d\d|\d+%\|
 
 TRAINED = {
     "02_model": {10},
-    "03_train": {16, 17},
+    "03_train": {15, 17, 24},
     "06_trust": {18, 19, 20, 21},
     "07_speed": {8, 24},
     "10_extend": {4},
@@ -107,7 +107,7 @@ def test_the_map_tells_the_minutes_that_the_lesson_tells(source):
     (row,) = (line for line in introduction if f"{source.stem}.ipynb" in line)
     assert row.endswith(f"| {gpu} | {cpu} |")
     assert int(gpu) <= 15
-    assert int(cpu) <= (40 if source.stem == "03_train" else 10)
+    assert int(cpu) <= 10
 
 
 @every_lesson

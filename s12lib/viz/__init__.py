@@ -4,9 +4,10 @@ Each returns a :class:`Drawing`: the figure, and alt text that is made from the 
 """
 
 from s12lib.viz.canvas import NARROW, WIDE, Drawing, png, show
-from s12lib.viz.curves import bars, histograms, learning_curves, lines, lr_sweep, reliability
+from s12lib.viz.curves import bars, histograms, learning_curves, lines, reliability
 from s12lib.viz.grids import confusion_matrix, image_grid, image_rows, shape_walk
 from s12lib.viz.heatmaps import heatmap_table
+from s12lib.viz.optimisation import descent, lr_sweeps
 from s12lib.viz.speed import intervals, paired_bars, roofline
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Drawing",
     "bars",
     "confusion_matrix",
+    "descent",
     "heatmap_table",
     "histograms",
     "image_grid",
@@ -22,7 +24,7 @@ __all__ = [
     "intervals",
     "learning_curves",
     "lines",
-    "lr_sweep",
+    "lr_sweeps",
     "paired_bars",
     "png",
     "reliability",
