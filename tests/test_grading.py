@@ -146,7 +146,7 @@ def test_the_librarys_own_answer_is_for_a_person_to_look_at(judged):
 
 def test_an_answer_that_makes_the_check_accept_anything_is_found_out(judged, monkeypatch):
     blind = exercises()[COUNT].__class__(COUNT, print, lambda answer: None, "")
-    monkeypatch.setattr(judge, "exercises", lambda: {COUNT: blind})
+    monkeypatch.setattr(judge, "exercise_of", lambda name: blind)
     verdict = judged("def f(*inputs): return 1")
     assert verdict["status"] == "REVIEW"
     assert "returns nothing" in verdict["hint"]
@@ -209,7 +209,7 @@ def unfenced(monkeypatch):
     """Calls what would be called behind the fence here, as the notebooks of these tests are harmless."""
     functions = {"read_submission": read_submission, "missing": list}
 
-    def judge_answer(exercise, source, expression, seconds):
+    def judge_answer(exercise, source, expression, seconds, own=None):
         if "while True" in source:
             raise Stopped("was stopped after 20 seconds")
         return {"status": "TO DO" if "NotImplementedError" in source else "PASS", "hint": ""}
