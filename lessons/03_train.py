@@ -153,7 +153,11 @@ for share in shares:  # for the right class; the others share the rest
 # [weight decay](../book/glossary.md#term-weight-decay) $\lambda$, momentum $\mu$ and learning rate $\eta$, a step of
 # our recipes is
 #
-# $$g = \nabla L(w) + \lambda w, \qquad v \leftarrow \mu v + g, \qquad w \leftarrow w - \eta\,(g + \mu v).$$
+# $$\begin{aligned}
+# g &= \nabla L(w) + \lambda w, \\
+# v &\leftarrow \mu v + g, \\
+# w &\leftarrow w - \eta\,(g + \mu v).
+# \end{aligned}$$
 #
 # Going by $v$ alone would be the classical kind. To go by $g + \mu v$, where the next step will lead, is Nesterov's
 # ([Sutskever et al., 2013](../book/references.md#sutskever-2013)).
