@@ -779,8 +779,8 @@ viz.show(viz.image_rows(rows, title, where))
 
 # %% [markdown]
 # > **Finding.** The nearest of {{len(images):,}} training images has the right class for {{by_nearest:.1%}} of the test
-# > images: memory alone beats the averages. Of the five nearest pairs {{int(same_class[closest].sum())}} have one
-# > class: they are one photograph, and whoever learned it by heart is right in the test, too.
+# > images: memory alone beats the averages. {{int(same_class[closest].sum())}} of the five nearest pairs share a
+# > class. Each looks like one photograph: whoever learned it by heart is right in the test, too.
 
 # %% [markdown]
 # ## Mistakes that people really make here

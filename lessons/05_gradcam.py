@@ -30,7 +30,7 @@
 # network says then.](images/05_gradcam.png)
 #
 # A heatmap of a mistake shows where the evidence for the wrong class lay. Is that true? Cover the place and ask the
-# network again. By the end you can draw both maps by hand, put them to this test, and name a popular map that fails it.
+# network again. By the end you can draw both maps, put them to this test, and name a popular map that fails it.
 
 # %% [markdown]
 # ## You will be able to
@@ -210,7 +210,7 @@ moving
 
 # %% [markdown]
 # > **Finding.** In each channel at most {{moving}} of the {{activations[0, 0].numel()}} places moves the logit: the one
-# > with the maximum. The network is blind to the rest.
+# > with the maximum. Small changes elsewhere do nothing.
 
 # %% [markdown]
 # ## 3. Sixteen numbers
@@ -349,7 +349,7 @@ for name, error in agree.items():
 # itself.
 #
 # > **Finding.** Whatever Grad-CAM says at layer3 it says in {{by_hand.numel()}} numbers, of which the largest has
-# > {{share:.0%}} of the heat here. By hand, in closed form and by the library they are the same.
+# > {{share:.0%}} of the heat here. By hand, in closed form and by the package they are the same.
 
 # %% [markdown]
 # ## 4. One scale
@@ -376,15 +376,14 @@ for name, c in classes.items():
 
 # %% [markdown]
 # > **Finding.** Evidence of {{class_maps[least].max():+.3f}} for {{data.classes[least]}} is drawn as hot as
-# > {{class_maps[answer].max():+.3f}} for {{data.classes[answer]}}: whoever stretches each map hides the size, and the
-# > sign.
+# > {{class_maps[answer].max():+.3f}} for {{data.classes[answer]}}: whoever stretches each map hides the size.
 
 # %% [markdown]
 # ### Exercise: find the bug
 #
 # > **Difficulty 2 of 5, about 10 minutes.** Write it anew. `maps` are (n, h, w) class maps of *one* image, one a class;
 # > return (n, h, w) heat in [0, 1]. Cut off what speaks against, and put all maps on one scale, on which 1 is the
-# > hottest place of all. Where nothing is above 0, all stays 0.
+# > hottest place of all. If no value is above 0, return zeros.
 
 
 # %% tags=["nbval-check-output"]
@@ -467,8 +466,8 @@ viz.show(viz.heatmap_table(images[three], maps, notes, title, where))
 # others beside it.
 #
 # > **Finding.** Of the gradient {{left["prep"]:.0%}} is left at `prep`, {{left["layer2"]:.0%}} at layer2, and
-# > {{left["layer3"]:.0%}} at layer3, where each channel has a gradient at one place only. Grad-CAM has to choose
-# > between places and weights; HiRes-CAM has not.
+# > {{left["layer3"]:.0%}} at layer3, where each channel has a gradient at one place only. With more places Grad-CAM
+# > loses gradient; HiRes-CAM does not.
 
 # %% [markdown]
 # ## 6. What Grad-CAM says of the mistakes
@@ -561,7 +560,7 @@ viz.show(drawn)
 # class speaks against the rest, and two rows point away from each other on average. That alone might keep the maps
 # apart. Three controls:
 #
-# - *unlike images*: each map beside that of the next mistake;
+# - *unlike images*: each answer's map beside the previous mistake's truth map;
 # - *shuffled channels*: deal the 512 columns of $W$ anew, for all classes alike. All angles between classes stay as
 #   they are; which channel serves whom is lost;
 # - *right answers*: the answer and the runner-up, where the network was right and least sure.
@@ -631,8 +630,8 @@ def cover(images, places, side, size=8):
 
 
 # %% [markdown]
-# > **Predict first.** Cover 8 × 8 of the 32 × 32 pixels, where HiRes-CAM for the wrong answer is hottest. How many of
-# > the {{len(studied)}} mistakes become right?
+# > **Predict first.** Cover 8 × 8 pixels (fewer at the rim) where HiRes-CAM for the wrong answer is hottest. How many
+# > of the {{len(studied)}} mistakes become right?
 # > <!-- guess: {{fixed["HiRes-CAM, layer2"]}} -->
 
 # %%

@@ -27,8 +27,8 @@
 # ![Bars: how many megabytes the same trained network takes as a checkpoint, as a pt2 file, as ONNX in two precisions,
 # as safetensors, and with eight bits a weight.](images/08_checkpoint.png)
 #
-# One network in six forms. The largest can run anybody's code on your machine, the others cannot. All but one give the
-# same answers. By the end you can make each of them, and prove which is which.
+# One architecture in six forms. The largest can run anybody's code on your machine. By the end you can make five of
+# them, and say what each is good for.
 
 # %% [markdown]
 # ## You will be able to
@@ -207,7 +207,7 @@ refused
 # %% [markdown]
 # It ran on loading: nobody has used anything yet. It could have been any other call. `weights_only=True` is a reader
 # with a list of harmless names, and refuses whatever is not on it before it is called. It is the default since PyTorch
-# 2.6; much advice on the web still tells you to switch it off. This course does so in the cell above, and nowhere else.
+# 2.6; much advice on the web still tells you to switch it off. This course does so for this gift, and nowhere else.
 #
 # > **Finding.** A checkpoint runs what its maker wrote, at the moment of loading. With `weights_only=True` the same
 # > file ends in {{refused}}.
@@ -215,8 +215,9 @@ refused
 # %% [markdown]
 # ## 3. Names and numbers
 #
-# The careful reader had a hole, too, until PyTorch 2.6
-# ([CVE-2025-32434](https://nvd.nist.gov/vuln/detail/CVE-2025-32434)). A better answer is a format in which there is
+# The careful reader had holes, too: until PyTorch 2.6
+# ([CVE-2025-32434](https://nvd.nist.gov/vuln/detail/CVE-2025-32434)), and until 2.10
+# ([CVE-2026-24747](https://nvd.nist.gov/vuln/detail/CVE-2026-24747)). A better answer is a format in which there is
 # nothing to be careful of. A [safetensors](../book/glossary.md#term-safetensors) file has three parts:
 #
 # 1. eight bytes: the length of the header, a whole number, its smallest byte first;
@@ -479,7 +480,7 @@ check("quantize", quantize)
 # > **Predict first.** With 16 bits it is right for {{whole:.1%}} of {{count}} test images. And with 3 bits, so with
 # > seven possible values for a weight, in per cent?
 # >
-# > <!-- guess: {{100 * right_with[3]:.0f}} % -->
+# > <!-- guess: {{100 * right_with[3]:.1f}} % -->
 
 # %% tags=["nbval-check-output"]
 quantize = use("quantize", quantize)
@@ -505,11 +506,11 @@ for bits in (8, 6, 4, 3, 2):
     small, size_with[bits] = rounded(network, bits)
     preds = logits_of(small, images[:count]).argmax(1)
     right_with[bits] = (preds == labels[:count]).float().mean().item()
-{bits: f"{share:.0%}" for bits, share in right_with.items()}
+{bits: f"{share:.1%}" for bits, share in right_with.items()}
 
 # %% tags=["hide-input"]
 # @title Draw the accuracy over the size
-title = f"8 bits: {right_with[8]:.0%} right. 3 bits: {right_with[3]:.0%}"
+title = f"8 bits: {right_with[8]:.1%} right. 3 bits: {right_with[3]:.1%}"
 drawn = list(size_with.values()), list(right_with.values())
 curve = {
     "8, 6, 4, 3 and 2 bits": drawn,
@@ -525,7 +526,7 @@ viz.show(viz.lines(curve, title, where, "MB", "accuracy", marker="o"))
 #
 # > **Finding.** Eight bits halve the file once more and cost nothing that {{count}} images could show
 # > ({{right_with[8]:.1%}} against {{whole:.1%}}). With 4 bits it is right for {{right_with[4]:.1%}}, with 3 for
-# > {{right_with[3]:.1%}}, and with 2 it is hardly better than guessing ({{right_with[2]:.1%}}).
+# > {{right_with[3]:.1%}}, and with 2 for only {{right_with[2]:.1%}}.
 
 # %% [markdown]
 # ## 5. The same answers?
@@ -559,7 +560,7 @@ reports = {
 # ### Exercise: find the bug
 #
 # > **Difficulty 2 of 5, about 10 minutes.** The function `shipped` guarded an export. Here it lets two broken files
-# > pass: one whose logits are all three too high, and one that answers nan. Write `agrees`: two tensors of logits,
+# > pass: one whose logits are all too high by 3, and one that answers nan. Write `agrees`: two tensors of logits,
 # > (N, c) float, and a tolerance. Return True if no number differs by more than the tolerance (exactly as much is
 # > allowed), else False. What is nan or infinite agrees with nothing, and neither do tensors of different shapes.
 
@@ -592,7 +593,7 @@ check("agrees", agrees)
 # <details>
 # <summary>Second hint</summary>
 #
-# Take the *largest* *absolute* difference; `max` hands a nan on. No comparison with nan is true, so ask what must hold,
+# Take the *largest* *absolute* difference; `max` hands a nan on. Nan is neither `>` nor `<=`, so ask what must hold,
 # `<=`, and not what must not. And torch subtracts (1, c) from (N, c) without a word.
 #
 # </details>
@@ -649,7 +650,7 @@ for batch in batches.values():
     for other in (theirs, asked(half_session, batch)[0], program(batch)[0]):
         verdicts.append(agrees(ours, other.detach(), tolerance))
 close_calls = (-logits.topk(2).values.diff() < tolerance).sum().item()
-to_the_bit, verdicts, close_calls
+all(to_the_bit), verdicts, close_calls
 
 # %% tags=["nbval-check-output"]
 from s12lib import gradcam
@@ -737,8 +738,8 @@ viz.show(viz.bars(names, title, where, axis, "{:.2f}"))
 # |---|---|---|
 # | checkpoint | whoever goes on training | run code, unless `weights_only=True` |
 # | safetensors and card | whoever has the network's code | nothing |
-# | pt2 | whoever has PyTorch | it is a program of tensor operations; load it from people you trust |
-# | ONNX | anybody, a browser too | the same |
+# | pt2 | whoever has PyTorch | perhaps run code: its loader uses pickle |
+# | ONNX | anybody, a browser too | it is a program of tensor operations |
 
 # %% tags=["goal", "hide-input"]
 # @title Draw the six sizes
@@ -751,13 +752,13 @@ files = {
     "8 bits, packed": size_with[8],
 }
 title = (
-    f"The same network: {files['checkpoint']:.0f} MB or {size_with[8]:.0f}"
+    f"One architecture: {files['checkpoint']:.0f} MB or {size_with[8]:.0f}"
 )
-where = "no dataset; the sizes of the files"
+where = "no dataset; sizes of files, 8 bits computed"
 viz.show(viz.bars(files, title, where, "MB", "{:.1f}"))
 
 # %% [markdown]
-# > **Finding.** From checkpoint to eight bits the same network shrinks from {{files["checkpoint"]:.0f}} to
+# > **Finding.** From checkpoint to eight bits one architecture shrinks from {{files["checkpoint"]:.0f}} to
 # > {{size_with[8]:.1f}} MB. Hand on the smallest form that does what its user needs, with its card.
 
 # %% [markdown]
@@ -779,7 +780,7 @@ viz.show(viz.bars(files, title, where, "MB", "{:.1f}"))
 #   network, and its pickle is a program.
 # - **Write** weights as names and numbers, with a hash: it notices the one bit that {{survive[0]}} of 100 answers do
 #   not.
-# - **Shrink** to eight bits at no visible cost; at three bits {{right_with[3]:.0%}} are right.
+# - **Shrink** to eight bits at no visible cost; at three bits {{right_with[3]:.1%}} are right.
 # - **Verify** with the largest absolute difference, on images of your own choice: to 0.001, not to the last bit.
 # - **Measure** speed as it will be used: {{share["1: ONNX"]:.0%}} of PyTorch's time for one image,
 #   {{share["16: ONNX"]:.0%}} for sixteen.
@@ -823,7 +824,7 @@ viz.show(viz.bars(files, title, where, "MB", "{:.1f}"))
 # <details>
 # <summary>Answer</summary>
 #
-# **(a)** No comparison with nan is true, so `not nan > 1e-3` is. Ask what must hold: `<= 1e-3`.
+# **(a)** Nan is never `>` a number, so `not nan > 1e-3` is true. Ask what must hold: `<= 1e-3`.
 #
 # </details>
 #

@@ -165,7 +165,7 @@ answers
 # %% [markdown]
 # ### Exercise: find the bug
 #
-# > **Difficulty 3 of 5, about 20 minutes.** There are four in the two lines of `shipped`. The notebook cuts out the
+# > **Difficulty 3 of 5, about 20 minutes.** There are four in the three lines of `shipped`. The notebook cuts out the
 # > square in the middle, averages over areas, and normalises with the training set's MEAN and STD. Let the app do the
 # > same. `pixels` is an (H, W, 3) uint8 array as `cv2.imread` gives it, of any size; return (1, 3, 32, 32) float32.
 
@@ -371,8 +371,8 @@ rows = {"dropped": dropped, "on white": laid}
 viz.show(viz.image_rows(rows, title, where, scale=3))
 
 # %% [markdown]
-# > **Finding.** Where nothing was painted, an editor stores black. Dropped, {{black:.0%}} of the pixels are black, and
-# > three drawings get {{different["dropped"]}} answer. On white they get {{different["on white"]}}.
+# > **Finding.** Where nothing was painted, these images hold black. Dropped, {{black:.0%}} of the pixels are black, and
+# > three drawings get {{different["dropped"]}} confidence. On white they get {{different["on white"]}}.
 
 # %% [markdown]
 # Colours have more surprises: an [EXIF](../book/glossary.md#term-EXIF) note that a phone's photograph lies on its side,
@@ -408,7 +408,7 @@ max(found, key=found.get)
 # %% [markdown]
 # `.launch()` would serve it. We call its function instead, and hand it what strangers upload: a text that calls itself
 # an image, half a file, an image with transparency, and a tiny file that claims 50,000 × 50,000 pixels, which would
-# take 7.5 GB to decode. Beside it stands a version as demos have it.
+# take 10 GB to decode. Beside it stands a version as demos have it.
 
 
 # %%
@@ -493,7 +493,7 @@ refused
 #
 # [Softmax](../book/glossary.md#term-softmax) divides 100% among ten classes, whatever it is shown. So what does it say
 # to images that are [out of distribution](../book/glossary.md#term-out-of-distribution), unlike all that it was trained
-# on? Here are 60 drawn shapes, noise, pages of text, flat colours, and pieces of two photographs that come with
+# on? Here are 60 each of drawn shapes, noise, pages of text, flat colours, pieces of two photographs that come with
 # scikit-learn.
 
 # %%
@@ -538,8 +538,8 @@ surest = max(strange, key=most.get)
 # ## 5. A warning has a price
 #
 # To tell the two apart you need a score and a [threshold](../book/glossary.md#term-threshold). The confidence is a
-# score ([Hendrycks and Gimpel, 2016](../book/references.md#hendrycks-2016)). But softmax throws away how loudly the
-# network speaks at all. The [energy score](../book/glossary.md#term-energy-score) keeps that: $\log \sum_c e^{z_c}$
+# score ([Hendrycks and Gimpel, 2016](../book/references.md#hendrycks-2016)). But softmax throws away how high the
+# logits lie. The [energy score](../book/glossary.md#term-energy-score) keeps that: $\log \sum_c e^{z_c}$
 # ([Liu et al., 2020](../book/references.md#liu-2020), with the sign turned round). The higher, the more familiar.
 #
 # And the threshold? It has a price: some ordinary images get a warning that they do not deserve. Fix the price, say 5%,
@@ -657,8 +657,8 @@ viz.show(viz.image_grid(grid, captions, title, where, columns=4))
 # data*. Its absence promises nothing.
 #
 # > **Finding.** A price of {{asked:.0%}} buys {{buys["flat colours"]:.0%}} of the flat colours, {{buys["text"]:.0%}}
-# > of the text, {{buys["noise"]:.0%}} of the noise, and {{buys["photographs"]:.0%}} of the photographs. Least often it
-# > notices the {{missed}}.
+# > of the text, {{buys["noise"]:.0%}} of the noise, and {{buys["photographs"]:.0%}} of the photographs. It notices
+# > the {{missed}} least often.
 
 # %% [markdown]
 # ## 6. A price that holds
@@ -797,7 +797,7 @@ len(parts), settings.get("sdk"), all("==" in pin for pin in pins)
 # %% [markdown]
 # ## Take-away
 #
-# - **Trace** a disagreement back to the first numbers that differ: here four bugs in two lines, of which the worst
+# - **Trace** a disagreement back to the first numbers that differ: here four bugs in three lines, of which the worst
 #   costs {{100 * costs[worst]:.0f}} points.
 # - **Answer** every file, with a sentence where there is no image: the demo survived {{survived}} of 4.
 # - **Warn** by a score of which the threshold saw familiar images only; 5% buy {{buys["noise"]:.0%}} of the noise and
@@ -838,7 +838,7 @@ len(parts), settings.get("sdk"), all("==" in pin for pin in pins)
 #
 # **3. An image gets no warning. What do you know?**
 #
-# - (a) Its score is as high as those of most familiar images, and no more.
+# - (a) Its score lies where most familiar images' scores lie, and no more.
 # - (b) It shows one of the ten classes.
 # - (c) The answer is right with a probability of 95%.
 #

@@ -74,7 +74,7 @@ data = course.data
 # --print_config` shows them all.
 #
 # Our recipe `shapes` trains on 8,000 drawn images, four times each. What is a quarter of the images worth, seen half as
-# often? Two more fields must follow: smaller batches, or there would be 30 steps in all, and an average with a shorter
+# often? Other fields must follow: smaller batches, or there would be 30 steps in all, and an average with a shorter
 # memory.
 
 # %%
@@ -167,8 +167,8 @@ display(Markdown("\n".join(s12("results"))))
 # lacking was steps, not images. Two epochs are not the first half of four, either: their
 # [one-cycle](../book/glossary.md#term-one-cycle) is another.
 #
-# > **Finding.** An eighth of the work has {{(1 - mine["test_accuracy"]) / (1 - whole["test_accuracy"]):.0f}} times the
-# > errors: {{1 - mine["test_accuracy"]:.1%}} instead of {{1 - whole["test_accuracy"]:.1%}}.
+# > **Finding.** After an eighth of the work the errors are {{1 - mine["test_accuracy"]:.1%}} instead of
+# > {{1 - whole["test_accuracy"]:.1%}}.
 
 # %% [markdown]
 # On CIFAR-10 it goes the same way: copy `recipes/fast.yaml`, change it, train with 5,000 images held out
@@ -323,8 +323,8 @@ viz.show(viz.lines(curves, title, where, *axes, joined=False))
 
 # %% [markdown]
 # Why two errors? Your formula takes the lists for unrelated. But the two runs of a seed share their first weights and
-# the order of their images. Luck that is common to both goes when you subtract seed by seed. So pair your runs, and say
-# that you did; our [results](../book/results.md) do. A gap of two errors or more is rarely luck when runs are many;
+# the order of their images. Luck that both share goes when you subtract seed by seed: here, little. Pair your runs, and
+# say that you did; our [results](../book/results.md) do. A gap of two errors or more is rarely luck when runs are many;
 # with five pairs, ask for nearly three.
 #
 # > **Finding.** Batches of {{small}} are {{100 * gap:.1f}} points better than batches of {{large}}, with a standard
@@ -341,8 +341,8 @@ viz.show(viz.lines(curves, title, where, *axes, joined=False))
 # > **Difficulty 4 of 5, about 30 minutes.** No bell curve is needed, if you count. Suppose the change does nothing:
 # > then each pair's difference could as well have had the other sign. This is a
 # > [randomisation test](../book/glossary.md#term-randomisation-test) ([Fisher,
-# > 1935](../book/references.md#fisher-1935)). `differences` is a list of whole numbers, one a pair: how many images
-# > more the one got right. Go through all ways to set the signs, and return the share of them (from 0 to 1) in which
+# > 1935](../book/references.md#fisher-1935)). `differences` is a list of whole numbers, one a pair: how many more
+# > images one run got right. Go through all ways to set the signs, and return the share of them (from 0 to 1) in which
 # > the sum is at least as far from 0 as it is in `differences`.
 
 
@@ -463,8 +463,8 @@ letters.setup()
 #
 # > **Difficulty 3 of 5, about 20 minutes.** Let the pixels decide. A [hash](../book/glossary.md#term-hash) such as
 # > SHA-256 turns bytes into a number that looks drawn by lot and is always the same. `images` is (N, 32, 32, 3) uint8;
-# > return (N,) bool: hold an image out when its number, brought to the range from 0 to 1, lies below `share`. Nothing
-# > but the image's own pixels may decide.
+# > return (N,) bool: hold an image out when its number, brought to [0, 1), lies below `share`. Nothing but the image's
+# > own pixels may decide.
 
 
 # %% tags=["nbval-check-output"]
@@ -794,8 +794,8 @@ viz.show(viz.image_rows(rows, title, where))
 # Did you expect the noise to do the most? You look through it without effort. Its grain has a standard deviation of 20
 # levels, and the network has never seen any: in training all images were clean, and what training did not show, a
 # network need not withstand. Training on such images helps, with adversarial ones too
-# ([Madry et al., 2017](../book/references.md#madry-2017)), at a price in accuracy. And one step is the weakest of
-# attacks: [RobustBench](../book/references.md#croce-2020) ranks networks under the strongest.
+# ([Madry et al., 2017](../book/references.md#madry-2017)), at a price in accuracy. And one step is a weak
+# attack: [RobustBench](../book/references.md#croce-2020) ranks networks under the strongest.
 #
 # > **Finding.** Moved by four levels at random, {{right["4 at random"]:.0%}} of the images are still right
 # > ({{right["as it is"]:.0%}} as they are); moved as little on purpose, {{right["on purpose"]:.0%}}. A blur over three
@@ -832,7 +832,7 @@ viz.show(viz.image_rows(rows, title, where))
 # ## Take-away
 #
 # - **Write** a recipe as what is to be different; its hash and its one look at the test set are on record.
-# - **Judge** a change in pairs: {{100 * gap:.1f}} ± {{100 * paired:.1f}} points; and know that five pairs cannot show
+# - **Judge** a change in pairs: {{100 * gap:.1f}} ± {{100 * paired:.1f}} points; sign flips of five pairs cannot show
 #   less than {{least[5]:.1%}}.
 # - **Bring** images in folders, split by their pixels, and ask of each augmentation whether it is true of your classes.
 # - **Start** from trained weights, strictly: {{reached["warm start"]:.0%}} instead of {{reached["random"]:.0%}}.
