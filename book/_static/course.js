@@ -82,7 +82,7 @@
   };
   if (maths) {
     const near = new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && loadMaths(),
-      { rootMargin: "1000px" });
+      { rootMargin: "600px" });
     document.querySelectorAll(".math").forEach((formula) => near.observe(formula));
     addEventListener("beforeprint", loadMaths);
   }
