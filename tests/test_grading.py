@@ -215,9 +215,11 @@ def unfenced(monkeypatch):
         return {"status": "TO DO" if "NotImplementedError" in source else "PASS", "hint": ""}
 
     functions["judge_answer"] = judge_answer
+    one_at_a_time = threading.Lock()  # as Python 3.11's ast.parse must not run in two threads at once
 
     def call(function, arguments, limits):
-        return json.loads(json.dumps(functions[function.partition(":")[2]](**arguments)))
+        with one_at_a_time:
+            return json.loads(json.dumps(functions[function.partition(":")[2]](**arguments)))
 
     monkeypatch.setattr(fence, "call", call)
 
