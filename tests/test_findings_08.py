@@ -3,13 +3,11 @@
 import copy
 import hashlib
 import io
-import statistics
-import time
 
 import pytest
 import torch
 
-from s12lib import CIFAR10, gradcam, load_card, load_pretrained, predict
+from s12lib import CIFAR10, gradcam, load_card, load_pretrained
 from s12lib.exercises.lesson08 import quantize
 from s12lib.inference import logits_of
 from s12lib.weights.pretrained import WEIGHTS_DIR
@@ -106,25 +104,3 @@ def test_the_exported_file_answers_to_a_thousandth_which_is_small_against_what_d
     assert (logits.topk(2).values.diff().abs() < 1e-3).sum() <= 1
     heat = torch.stack([gradcam(network, test.images[:2], k, raw=True) for k in range(10)], 1)
     assert (maps[:2].clamp(min=0) - heat).abs().max() <= 1e-3
-
-
-@pytest.mark.slow
-def test_onnx_runtime_gains_for_one_image_and_most_of_that_is_gone_at_sixteen(test, network, session):
-    ways = {
-        (count, name): way
-        for count in (1, 16)
-        for name, way in {
-            "PyTorch": lambda count=count: predict(network, test.images[:count]),
-            "ONNX": lambda count=count: session.run(None, {"images": test.images[:count].numpy()}),
-        }.items()
-    }
-    took, threads = {key: [] for key in ways}, torch.get_num_threads()
-    torch.set_num_threads(1)
-    for key, way in 15 * list(ways.items()):  # in turns, so that whatever happens hits all alike
-        start = time.process_time()
-        way()
-        took[key].append(time.process_time() - start)
-    torch.set_num_threads(threads)
-    gain = {n: 1 - statistics.median(took[n, "ONNX"]) / statistics.median(took[n, "PyTorch"]) for n in (1, 16)}
-    assert gain[1] > 0.1
-    assert gain[16] < gain[1]
