@@ -115,11 +115,11 @@ measure: $(READY) ## make the book's numbers anew, by worth, in MINUTES=10; says
 
 # ---- using it --------------------------------------------------------------------------------------------------------
 
-train: $(READY) ## train the recipe `fast` on CIFAR-10, or `shapes` where it is not to be had; again goes on
+train: $(READY) ## train the recipe `fast` on CIFAR-10, or `shapes` where it is unavailable; again goes on
 	@if $(HAS_CIFAR10); then \
 	  $(BIN)/s12 fit --config recipes/fast.yaml --ckpt_path last; \
 	else \
-	  echo "CIFAR-10 is not to be had here: training on Shapes, the drawn pictures, instead. The accuracy will not be CIFAR-10's."; \
+	  echo "CIFAR-10 is unavailable here: training on Shapes, drawn images, instead. The accuracy will not be CIFAR-10's."; \
 	  $(BIN)/s12 fit --config recipes/shapes.yaml --ckpt_path last; \
 	fi
 

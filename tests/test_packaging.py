@@ -285,7 +285,7 @@ def test_train_takes_cifar10_or_says_that_it_takes_shapes(tmp_path, status, file
         (project / "data/cifar10.npz").touch()
     done = make("train", cwd=project)
     assert (done.returncode == 0) == (recipe is not None)
-    assert ("not to be had" in done.stdout) == (recipe == "shapes")
+    assert ("unavailable here" in done.stdout) == (recipe == "shapes")
     calls = project / "calls"
     said = calls.read_text() if calls.exists() else ""
     assert said == (f"fit --config recipes/{recipe}.yaml --ckpt_path last\n" if recipe else "")

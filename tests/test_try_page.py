@@ -255,7 +255,7 @@ def answer_to(visit, path):
 
 
 def real_pictures(folder):
-    """Photographs that come with installed packages and, where CIFAR-10 is to be had, some of its test set."""
+    """Photographs that come with installed packages and, where CIFAR-10 is available, some of its test set."""
     from s12lib.data.location import default_data_dir
 
     paths = [PHOTO, *sorted((ROOT / "s12lib" / "app" / "files").glob("*.jpg"))]
