@@ -11,6 +11,10 @@ from lesson_outputs import reshaped
 pytestmark = pytest.mark.xdist_group("book")  # one worker: one build, one browser
 
 
+COME_NEAR = """() => {
+  document.querySelector("article .math").scrollIntoView();  // again, as images that come in move it
+  return Boolean(window.MathJax?.startup?.promise);
+}"""
 OPEN_ALL = "document.querySelectorAll('article details').forEach(each => { each.open = true; })"
 
 
@@ -24,9 +28,9 @@ def visit(browser, address, request) -> Iterator[Visit]:
 
 def test_maths_is_rendered(visit):
     formulas = visit.page.locator("article .math").count()
-    if formulas:  # MathJax comes when the reader comes near the first one
-        visit.page.locator("article .math").first.evaluate("e => e.scrollIntoView()")
-        visit.page.wait_for_function("window.MathJax?.startup?.promise")
+    if formulas:  # MathJax comes when the reader comes near the first one, which may be folded
+        visit.page.evaluate(OPEN_ALL)
+        visit.page.wait_for_function(COME_NEAR)
         visit.page.evaluate("window.MathJax.startup.promise")
     assert visit.page.locator("article .math mjx-container").count() >= formulas
     assert formulas or visit.name not in ("book/glossary", "lessons/05_gradcam"), "there are formulas on this page"
