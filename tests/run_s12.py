@@ -17,6 +17,7 @@ from torch import nn
 from s12lib import classifier
 from s12lib.cli import main
 from s12lib.data import loader
+from s12lib.training.signals import SIGNALS
 
 
 class Tiny(nn.Sequential):
@@ -82,7 +83,14 @@ def log_samples(path: str) -> None:
     loader.EpochSampler.__iter__ = logged
 
 
+def hear_signals() -> None:
+    """Listen to signals as a command in the foreground does, also where the tests themselves ignore them."""
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 def run(arguments: list[str]) -> None:
+    hear_signals()
     classifier.NETWORKS["tiny"] = Tiny
     torch.set_num_threads(1)
     plan_accidents()
