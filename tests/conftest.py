@@ -43,6 +43,16 @@ def real_cifar10() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def splits(real_cifar10: Path) -> dict:
+    """The splits of the real CIFAR-10, read once for all tests of what lessons find; nobody changes them."""
+    from s12lib import CIFAR10
+
+    data = CIFAR10(str(real_cifar10.parent))
+    data.setup()
+    return data.splits
+
+
 @pytest.fixture
 def tiny_network(monkeypatch) -> str:
     """The name of a network of one convolution, registered for one test."""

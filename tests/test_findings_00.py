@@ -6,17 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from s12lib import CIFAR10, PageResNet, normalize
+from s12lib import PageResNet, normalize
 from s12lib.exercises.lesson00 import line_gradient
 from s12lib.exercises.lesson00_fit import fit
-
-
-@pytest.fixture(scope="module")
-def splits(real_cifar10):
-    data = CIFAR10(str(real_cifar10.parent))
-    data.setup()
-    return data.splits
-
 
 # ---- a line ----------------------------------------------------------------------------------------------------------
 

@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from s12lib import CIFAR10, normalize
+from s12lib import normalize
 from s12lib.data.augment import Augmentation
 from s12lib.exercises.lesson01_nearest import nearest_images
-
-
-@pytest.fixture(scope="module")
-def splits(real_cifar10):
-    data = CIFAR10(str(real_cifar10.parent))
-    data.setup()
-    return data.splits
 
 
 @pytest.fixture(scope="module")

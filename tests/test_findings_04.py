@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from s12lib import CIFAR10, load_pretrained, normalize
+from s12lib import load_pretrained, normalize
 from s12lib.exercises.lesson04 import calibration_error, confusion_matrix, fit_temperature
 from s12lib.exercises.lesson04_pairs import surely_apart
 from s12lib.inference import logits_of
@@ -12,13 +12,6 @@ from s12lib.inference import logits_of
 COUNT = 2000  # of the test set, as in the lesson
 BIRD, CAT, DOG, HORSE = 2, 3, 5, 7
 VEHICLES = torch.tensor([0, 1, 8, 9])
-
-
-@pytest.fixture(scope="module")
-def splits(real_cifar10):
-    data = CIFAR10(str(real_cifar10.parent))
-    data.setup()
-    return data.splits
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pytorch_grad_cam.utils.model_targets import FinerWeightedTarget
 from torch import nn
 from torch.nn import functional as F
 
-from s12lib import CIFAR10, MEAN, PageResNet, gradcam, load_pretrained, normalize
+from s12lib import MEAN, PageResNet, gradcam, load_pretrained, normalize
 from s12lib.exercises.lesson05 import listen
 from s12lib.exercises.lesson05_occlusion import occlusion_map
 from s12lib.explain import class_maps, enlarge
@@ -28,11 +28,9 @@ def network():
 
 
 @pytest.fixture(scope="module")
-def exam(real_cifar10, network):
+def exam(splits, network):
     """``(images, logits, labels)`` of the lesson's test images."""
-    data = CIFAR10(str(real_cifar10.parent))
-    data.setup()
-    images, labels = data.splits["test"].images[:COUNT], data.splits["test"].labels[:COUNT]
+    images, labels = splits["test"].images[:COUNT], splits["test"].labels[:COUNT]
     return images, logits_of(network, images), labels
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from s12lib import CIFAR10, PageResNet, bench, normalize
+from s12lib import PageResNet, bench, normalize
 from s12lib.classifier import whitening_matrix
 from s12lib.data.augment import Augmentation
 from s12lib.data.loader import BatchLoader
@@ -23,10 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def train(real_cifar10):
-    data = CIFAR10(str(real_cifar10.parent))
-    data.setup()
-    return data.splits["train"]
+def train(splits):
+    return splits["train"]
 
 
 @pytest.fixture(scope="module")

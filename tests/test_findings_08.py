@@ -7,7 +7,7 @@ import io
 import pytest
 import torch
 
-from s12lib import CIFAR10, gradcam, load_card, load_pretrained
+from s12lib import gradcam, load_card, load_pretrained
 from s12lib.exercises.lesson08 import quantize
 from s12lib.inference import logits_of
 from s12lib.weights.pretrained import WEIGHTS_DIR
@@ -16,10 +16,8 @@ COUNT = 200
 
 
 @pytest.fixture(scope="module")
-def test(real_cifar10):
-    data = CIFAR10(str(real_cifar10.parent))
-    data.setup()
-    return data.splits["test"]
+def test(splits):
+    return splits["test"]
 
 
 @pytest.fixture(scope="module")

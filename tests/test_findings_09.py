@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_image
 
-from s12lib import CIFAR10, load_pretrained, normalize, predict
+from s12lib import load_pretrained, normalize, predict
 from s12lib.app.familiarity_threshold import unfamiliar_pictures
 from s12lib.data.image_files import to_32x32
 from s12lib.exercises.lesson09 import app_input, caught
@@ -17,13 +17,6 @@ from s12lib.exercises.lesson09_uploads import fair_threshold, on_white
 from s12lib.inference import logits_of
 
 COUNT = 600
-
-
-@pytest.fixture(scope="module")
-def splits(real_cifar10):
-    data = CIFAR10(str(real_cifar10.parent))
-    data.setup()
-    return data.splits
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,6 @@ from s12lib.model import conv_pool_bn
 from s12lib.training.hardware import best_precision
 
 
-@pytest.fixture(scope="module")
-def splits(real_cifar10):
-    data = CIFAR10(str(real_cifar10.parent))
-    data.setup()
-    return data.splits
-
-
 def test_five_pairs_cannot_show_less_than_one_in_sixteen_and_six_can():
     assert sign_flips([60] * 5) == 1 / 16
     assert sign_flips([60] * 6) < 0.05
