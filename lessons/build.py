@@ -13,6 +13,7 @@
 ``--check`` executes nothing and names the notebooks that are not made from the source beside them.
 """
 
+import argparse
 import ast
 import base64
 import json
@@ -266,11 +267,15 @@ def check() -> None:
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    if arguments == ["--check"]:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("lessons", nargs="*", type=Path, metavar="FILE", help="lessons' sources, such as 01_data.py")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--text", action="store_true", help="take over changed prose, and execute nothing")
+    how.add_argument("--check", action="store_true", help="name the notebooks that are out of step, of all lessons")
+    asked = parser.parse_args()
+    if missing := [str(path) for path in asked.lessons if path.suffix != ".py" or not path.is_file()]:
+        parser.error(f"not a lesson's source: {', '.join(missing)}")
+    if asked.check:
         check()
-    else:
-        work = take_over_text if "--text" in arguments else build
-        for name in arguments:
-            if name != "--text":
-                work(Path(name).resolve())
+    for path in asked.lessons:
+        (take_over_text if asked.text else build)(path.resolve())
