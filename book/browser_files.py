@@ -113,7 +113,7 @@ def put_into(folder: Path) -> int:
     examples, _ = recorded(card)
     familiarity = Familiarity.from_card(card)
     if familiarity.score_name != "energy":
-        raise SiteError(f"The page scores pictures by their energy, but the card by the {familiarity.score_name}.")
+        raise SiteError(f"The page scores images by their energy, but the card by the {familiarity.score_name}.")
     for example in examples:
         atomic_write(folder / example.path.name, example.path.read_bytes())
     files = {

@@ -139,7 +139,7 @@ def shipped(pixels):
 
 # %% tags=["nbval-check-output"]
 from s12lib import predict
-from s12lib.data.image_files import read_picture
+from s12lib.data.image_files import read_image
 
 count = course.few(300)
 uploads = [upload(image, k) for k, image in enumerate(images[:count])]
@@ -147,7 +147,7 @@ answers = []
 for k in range(4):
     photo = folder / f"photo{k}.png"
     Image.fromarray(uploads[k]).save(photo)
-    notebook = predict(network, read_picture(photo))[0]
+    notebook = predict(network, read_image(photo))[0]
     with torch.no_grad():
         app = network(shipped(cv2.imread(str(photo)))).softmax(1)[0]
     rows = labels[k], notebook.argmax(), app.argmax()
@@ -392,7 +392,7 @@ from s12lib.errors import CourseError
 def small_app(network, classes):
     def answer(path):
         try:
-            probabilities = predict(network, read_picture(path))[0]
+            probabilities = predict(network, read_image(path))[0]
         except CourseError as error:  # one sentence for the visitor
             raise gr.Error(str(error), print_exception=False) from error
         return dict(zip(classes, probabilities.tolist(), strict=True))
@@ -499,9 +499,9 @@ refused
 # %%
 from sklearn.datasets import load_sample_image
 
-from s12lib.app.familiarity_threshold import unfamiliar_pictures
+from s12lib.app.familiarity_threshold import unfamiliar_images
 
-strange = unfamiliar_pictures(60, seed=8)
+strange = unfamiliar_images(60, seed=8)
 if not known:  # then these are no strangers
     del strange["drawn shapes"]
 lots, pieces = np.random.default_rng(8), []
@@ -519,8 +519,8 @@ strange["photographs"] = np.stack(pieces)
 
 # %% tags=["nbval-check-output", "reveal"]
 z = {"test images": logits_of(network, images)}
-for kind, pictures in strange.items():
-    z[kind] = logits_of(network, pictures)
+for kind, each in strange.items():
+    z[kind] = logits_of(network, each)
 confidences = {kind: each.softmax(1).amax(1) for kind, each in z.items()}
 sure = {kind: each.mean().item() for kind, each in confidences.items()}
 most = {kind: each.max().item() for kind, each in confidences.items()}
@@ -636,12 +636,12 @@ viz.show(viz.lines(curves, title, where, *axes))
 # %% tags=["goal", "hide-input"]
 # @title Draw strangers with their warnings
 shown, captions = [], []
-for kind, pictures in strange.items():
+for kind, each in strange.items():
     if kind == "flat colours":  # all of them get a warning
         continue
     scores = energy[kind]
     for k in (0, scores.argmax().item()):  # the first, the most familiar
-        shown.append(pictures[k])
+        shown.append(each[k])
         verdict = "a warning" if scores[k] < threshold else "NO WARNING"
         name = data.classes[z[kind][k].argmax()]
         said_so = f"{name} {confidences[kind][k]:.0%}"

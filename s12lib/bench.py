@@ -32,7 +32,7 @@ from s12lib.results import tables
 from s12lib.training import hardware, provenance
 
 STEP_FLOP = 6 * 379_261_952 - 2 * 1_769_472
-"""A training step's arithmetic an image: forward, and backward to weights and inputs, but not to the pictures."""
+"""A training step's arithmetic an image: forward, and backward to weights and inputs, but not to the images."""
 DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16, "32-true": torch.float32}
 """What convolutions and matrix products compute in, by the Trainer's name for it."""
 

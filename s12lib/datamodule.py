@@ -162,7 +162,7 @@ MOST_SHAPES = 1_000_000  # a split, which takes 4 GB
 
 
 class Shapes(ImageArrays):
-    """Procedurally drawn pictures of ten kinds, each with the mask of its object: data without a download."""
+    """Procedurally drawn images of ten kinds, each with the mask of its object: data without a download."""
 
     name = "Shapes"
     classes = SHAPE_CLASSES
@@ -206,13 +206,13 @@ class Shapes(ImageArrays):
 
 
 class Pictures(ImageArrays):
-    """Pictures of any size in ``data_dir``, a folder for each class: ``data_dir/oak/1.jpg, data_dir/elm/x.png, …``
+    """Images of any size in ``data_dir``, a folder for each class: ``data_dir/oak/1.jpg, data_dir/elm/x.png, …``
 
     Each is brought to 32×32 pixels by the rule of ``s12lib.data.image_files``. Which split it belongs to follows from
     its pixels: an image that was saved twice lies in one split only, and each keeps its split when others come or go.
     ``test_share`` of them are for testing and ``validation_share`` for choosing, as nearly as that allows; with 0 there
     is no validation split.
-    Raises DataError when the folder holds no classes or a class is missing in a split, PictureError for a broken file.
+    Raises DataError when the folder holds no classes or a class is missing in a split, ImageError for a broken file.
     """
 
     def __init__(

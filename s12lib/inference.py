@@ -31,7 +31,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def predict(model: nn.Module, images_uint8: np.ndarray | torch.Tensor, chunk: int = 500) -> torch.Tensor:
     """Class probabilities: ``(N, 32, 32, 3)`` or ``(32, 32, 3)`` uint8 RGB → ``(N, num_classes)`` float32 on the CPU.
 
-    The model keeps its mode and hooks. Raises TypeError or ValueError for pictures of another type or shape.
+    The model keeps its mode and hooks. Raises TypeError or ValueError for images of another type or shape.
     """
     return logits_of(model, images_uint8, chunk).softmax(1)
 

@@ -16,14 +16,14 @@ from s12lib.data.image_files import MAX_BYTES
 File = tuple[str, bytes]
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     with io.BytesIO() as file:
-        picture.save(file, kind, **options)
+        image.save(file, kind, **options)
         return file.getvalue()
 
 
 def scene(width: int = 96, height: int = 80, seed: int = 0) -> Image.Image:
-    """A picture without any symmetry, of large flat patches, so that a turned one is another one."""
+    """An image without any symmetry, of large flat patches, so that a turned one is another one."""
     patches = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return Image.fromarray(patches).resize((width, height), Image.Resampling.NEAREST)
 
@@ -33,7 +33,7 @@ OTHER: File = ("other.png", encoded(scene(seed=1)))
 
 
 def png_that_declares(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose header promises a huge picture."""
+    """A PNG of a few bytes whose header promises a huge image."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -61,9 +61,9 @@ def turned(orientation: int) -> bytes:
 
 
 def see_through() -> Image.Image:
-    picture = scene().convert("RGBA")
-    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
-    return picture
+    image = scene().convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return image
 
 
 def much_text() -> PngInfo:
@@ -75,20 +75,20 @@ def much_text() -> PngInfo:
 def slow_gif(comments: int) -> bytes:
     """A GIF of a few pixels whose comment comes in blocks of one byte, which Pillow joins one by one."""
     gif = encoded(Image.new("P", (8, 8)), "GIF")
-    at = gif.index(b"\x2c", 13)  # the picture itself
+    at = gif.index(b"\x2c", 13)  # the image itself
     return gif[:at] + b"\x21\xfe" + b"\x01a" * comments + b"\0" + gif[at:]
 
 
 NOISE = Image.effect_noise((200, 200), 80)
 
 REFUSED_FILES: dict[str, tuple[File, str]] = {
-    "an empty file": (("empty.png", b""), "empty.png is not a picture"),
-    "text renamed .png": (("poem.png", b"I am a poem.\n" * 40), "poem.png is not a picture"),
+    "an empty file": (("empty.png", b""), "empty.png is not an image"),
+    "text renamed .png": (("poem.png", b"I am a poem.\n" * 40), "poem.png is not an image"),
     "a truncated JPEG": (("cut.jpg", encoded(NOISE, "JPEG")[:2000]), "cut.jpg is damaged"),
-    "SVG": (("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "not a picture"),
-    "PDF": (("paper.pdf", b"%PDF-1.4\n%%EOF"), "not a picture"),
-    "TIFF": (("scan.tiff", encoded(NOISE, "TIFF")), "not a picture"),
-    "FITS": (("sky.fits", b"SIMPLE  =                    T" + b" " * 2850), "not a picture"),
+    "SVG": (("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "not an image"),
+    "PDF": (("paper.pdf", b"%PDF-1.4\n%%EOF"), "not an image"),
+    "TIFF": (("scan.tiff", encoded(NOISE, "TIFF")), "not an image"),
+    "FITS": (("sky.fits", b"SIMPLE  =                    T" + b" " * 2850), "not an image"),
     "over the size limit": (("big.png", bytes(MAX_BYTES + 1)), "larger than 20 MB"),
     "HEIC": (("IMG_1.heic", b"\0\0\0\x18ftypheic" + bytes(90)), "export it as JPEG"),
     "50,000 × 50,000 declared": (("bomb.png", png_that_declares(50_000, 50_000)), "million"),
@@ -133,14 +133,14 @@ SHOWN_NAMES: dict[str, tuple[str, str]] = {
 
 DATA = {"_type": "gradio.FileData"}
 REFUSED_UPLOADS: dict[str, tuple[Any, str]] = {
-    "nothing": ([], "Choose a picture first"),
-    "null": (None, "Choose a picture first"),
+    "nothing": ([], "Choose an image first"),
+    "null": (None, "Choose an image first"),
     "an array with NaN": ([[[math.nan] * 3] * 32] * 32, "not understood"),
     "an array of the wrong shape": ([[0.5, 0.25], [1.0]], "not understood"),
     "a number": (7, "not understood"),
     "a string": ("cat.png", "not understood"),
     "an upload without a path": ([{"orig_name": "cat.png", "meta": DATA}], "not understood"),
-    "1,500 references": ([{"path": "/tmp/cat.png", "meta": DATA}] * 1500, "At most 8 pictures"),
+    "1,500 references": ([{"path": "/tmp/cat.png", "meta": DATA}] * 1500, "At most 8 images"),
     "a megabyte of references": ([{"path": "/tmp/cat.png", "meta": DATA}] * 30_000, "too large"),
     "a name of a megabyte": ([{"path": "/tmp/cat.png", "orig_name": "x" * 10**6, "meta": DATA}], "too large"),
     "a number for a path": ([{"path": 7, "meta": DATA}], "not understood"),

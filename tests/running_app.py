@@ -21,7 +21,7 @@ class Reply(NamedTuple):
     """What came back: the answer's HTML and data, or one refusal; and the status of the HTTP answer."""
 
     html: str = ""
-    pictures: Any = None
+    images: Any = None
     refusal: str | None = None
     status: int = 200
 

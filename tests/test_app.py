@@ -70,7 +70,7 @@ def test_a_whole_number_may_come_as_a_float_and_nothing_else_may():
 
 
 @pytest.mark.parametrize(("opacity", "expected"), [(0, "picture"), (1, "heat")])
-def test_opacity_leads_from_the_picture_to_the_heat_alone(images, opacity, expected):
+def test_opacity_leads_from_the_image_to_the_heat_alone(images, opacity, expected):
     heat = np.linspace(0, 1, 32 * 32, dtype=np.float32).reshape(32, 32)
     shown = with_heat(images[0], heat, opacity, 32)
     only_heat = with_heat(np.zeros_like(images[0]), heat, 1, 32)
@@ -149,7 +149,7 @@ def test_the_card_shows_the_measured_accuracies_and_what_is_unknown():
     bare.pop("familiarity", None)
     html = card_html(bare, ("cat", "dog"), [])
     assert "has not been measured" in html
-    assert "warns of no picture" in html
+    assert "warns of no image" in html
 
 
 def test_the_card_tells_what_the_threshold_was_chosen_on():
@@ -164,7 +164,7 @@ def test_the_card_tells_what_the_threshold_was_chosen_on():
         "warned_and_right": 0.57,
     }  # fmt: skip
     html = card_html(card | {"familiarity": new}, SHAPE_CLASSES, [])
-    assert "60 pictures of Shapes (test, half), which the network had not seen" in html
+    assert "60 images of Shapes (test, half), which the network had not seen" in html
     assert "57.0\xa0% are rightly answered" in html
 
 
@@ -176,7 +176,7 @@ def test_examples_and_mistakes_are_told_in_words():
         html = mistakes_html(mistakes[:3], with_maps)
         for mistake in mistakes[:3]:
             assert escape(mistake.told) in html
-            assert f"CIFAR-10 test picture {mistake.index}" in html
+            assert f"CIFAR-10 test image {mistake.index}" in html
             assert (f"evidence for {mistake.truth}" in html) is with_maps
         assert html.count("data:image/png") == (9 if with_maps else 3)
     assert "nothing is claimed" in examples_html(recorded({"sha256": ""})[0])

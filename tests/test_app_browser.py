@@ -68,7 +68,7 @@ def visitor(browser, app):
     visitor.context.close()
 
 
-def test_a_picture_is_uploaded_and_answered_without_asking_any_other_host(visitor):
+def test_an_image_is_uploaded_and_answered_without_asking_any_other_host(visitor):
     visitor.upload(*GOOD)
     visitor.sees(GOOD[0])
     assert visitor.page.locator("article.answer img").count() == 3
@@ -81,13 +81,13 @@ def test_a_picture_is_uploaded_and_answered_without_asking_any_other_host(visito
     assert visitor.complaints == []
 
 
-def test_a_wrong_file_is_refused_in_one_sentence_and_the_next_picture_works(visitor):
+def test_a_wrong_file_is_refused_in_one_sentence_and_the_next_image_works(visitor):
     visitor.upload(*REFUSED_FILES["text renamed .png"][0])
     said = visitor.told()
-    assert said.startswith("Not possible. poem.png is not a picture")
+    assert said.startswith("Not possible. poem.png is not an image")
     assert not re.search(r"Traceback|/tmp|\.py", said)
     visitor.page.get_by_role("button", name="Clear").first.click()
-    visitor.page.get_by_text("Upload a picture or pick an example").wait_for()
+    visitor.page.get_by_text("Upload an image or pick an example").wait_for()
     visitor.upload(*GOOD)
     visitor.sees(GOOD[0])
     assert visitor.page.locator("#answer .refused").count() == 0
@@ -132,7 +132,7 @@ PASTE = """([name, content]) => {
 }"""
 
 
-def test_a_picture_may_be_pasted_and_heic_gets_a_word_of_advice(visitor):
+def test_an_image_may_be_pasted_and_heic_gets_a_word_of_advice(visitor):
     content = base64.b64encode(GOOD[1]).decode()
     visitor.page.evaluate(PASTE, ["pasted.png", content])
     visitor.sees("pasted.png")

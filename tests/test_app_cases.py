@@ -31,13 +31,13 @@ from safetensors.torch import save_file
 
 from s12lib import CLASSES, gradcam, load_pretrained, predict
 from s12lib.app import build_app
-from s12lib.app.answers import APP_METHODS, MOST_PICTURES
+from s12lib.app.answers import APP_METHODS, MAX_IMAGES
 from s12lib.app.decoding import Decoders
 from s12lib.app.gate import BUSY
 from s12lib.app.render import png_address, with_heat
 from s12lib.app.uploads import MAX_AGE, VISITOR_BYTES, UploadError, Uploads
 from s12lib.cli import main
-from s12lib.data.image_files import PictureError, to_32x32
+from s12lib.data.image_files import ImageError, to_32x32
 from s12lib.explain.inputs import LAYERS
 from s12lib.weights.pretrained import WEIGHTS_DIR
 
@@ -97,7 +97,7 @@ def test_case_call_refused(app, then_all_is_well, call):
 
 @pytest.mark.parametrize("file", app_cases.TAKEN_FILES.values(), ids=app_cases.TAKEN_FILES)
 def test_case_file_taken(app, then_all_is_well, file):
-    (answer,) = app.show(file, top=10).pictures
+    (answer,) = app.show(file, top=10).images
     assert sum(one["probability"] for one in answer["top"]) == pytest.approx(1, abs=1e-5)
     assert {one["class"] for one in answer["top"]} == set(CLASSES)
 
@@ -105,7 +105,7 @@ def test_case_file_taken(app, then_all_is_well, file):
 @pytest.mark.parametrize("file", app_cases.SAME_AS_THE_SCENE.values(), ids=app_cases.SAME_AS_THE_SCENE)
 def test_case_same_answer_as_upright(app, upright, then_all_is_well, file):
     reply = app.show(file)
-    (answer,), (expected,) = reply.pictures, upright.pictures
+    (answer,), (expected,) = reply.images, upright.images
     assert {**answer, "name": ""} == {**expected, "name": ""}
     assert re.findall('data:image[^"]*', reply.html) == re.findall('data:image[^"]*', upright.html)
     assert not {"/", "\\"} & set(answer["name"])
@@ -115,7 +115,7 @@ def test_case_same_answer_as_upright(app, upright, then_all_is_well, file):
 @pytest.mark.parametrize(("name", "shown"), app_cases.SHOWN_NAMES.values(), ids=app_cases.SHOWN_NAMES)
 def test_case_a_name_is_shown_cleaned_and_cut(app, then_all_is_well, name, shown):
     reply = app.explain([app.upload(*GOOD) | {"orig_name": name}])
-    assert reply.pictures[0]["name"] == shown
+    assert reply.images[0]["name"] == shown
     assert f"<h3>{shown}: " in reply.html
 
 
@@ -140,7 +140,7 @@ def test_case_uploads_of_one_visitor_have_a_quota_until_they_are_looked_at(app, 
     assert is_one_plain_sentence(held.pop(), "64 MB at a time")
     assert len(app.files) == len(before) + 3
     for upload in held:
-        assert is_one_plain_sentence(app.explain([upload]), "not a picture")
+        assert is_one_plain_sentence(app.explain([upload]), "not an image")
     assert app.files == before, "what was refused is still on disk"
 
 
@@ -158,16 +158,16 @@ def test_case_an_upload_that_is_broken_off_leaves_nothing(app, then_all_is_well)
     assert app.files == before
 
 
-def test_case_a_picture_is_off_the_disk_once_it_was_looked_at_and_may_be_asked_about_again(app, then_all_is_well):
+def test_case_an_image_is_off_the_disk_once_it_was_looked_at_and_may_be_asked_about_again(app, then_all_is_well):
     before, upload = app.files, app.upload(*GOOD)
     assert len(app.files) == len(before) + 1
     first = app.explain([upload])
     assert app.files == before
     assert app.explain([upload]) == first
-    assert app.explain([upload], target="dog").pictures[0]["target"] == "dog"
+    assert app.explain([upload], target="dog").images[0]["target"] == "dog"
 
 
-def test_case_the_folder_of_an_upload_is_no_picture(app, then_all_is_well):
+def test_case_the_folder_of_an_upload_is_no_image(app, then_all_is_well):
     upload = app.upload(*GOOD)
     folder = str(Path(upload["path"]).parent)
     for path in (folder, str(Path(folder).parent), upload["path"] + "/..", folder + "/../../x/" + GOOD[0]):
@@ -178,21 +178,21 @@ def test_case_the_folder_of_an_upload_is_no_picture(app, then_all_is_well):
 
 @pytest.mark.parametrize("method", APP_METHODS)
 @pytest.mark.parametrize("layer", LAYERS)
-def test_case_same_picture_after_a_heatmap(app, then_all_is_well, layer, method):
+def test_case_same_image_after_a_heatmap(app, then_all_is_well, layer, method):
     first, second = (app.show(GOOD, layer=layer, method=method, target="dog", opacity=1) for _ in range(2))
     assert first == second
-    assert first.pictures[0]["target"] == "dog"
+    assert first.images[0]["target"] == "dog"
 
 
-def test_case_several_pictures_are_answered_in_order(app, upright, then_all_is_well):
+def test_case_several_images_are_answered_in_order(app, upright, then_all_is_well):
     both = app.show(OTHER, GOOD)
-    assert [answer["name"] for answer in both.pictures] == [OTHER[0], GOOD[0]]
-    assert both.pictures[1]["top"][0]["class"] == upright.pictures[0]["top"][0]["class"]
-    assert len(app.show(*[GOOD] * MOST_PICTURES).pictures) == MOST_PICTURES
-    assert is_one_plain_sentence(app.show(*[GOOD] * (MOST_PICTURES + 1)), "At most 8 pictures")
+    assert [answer["name"] for answer in both.images] == [OTHER[0], GOOD[0]]
+    assert both.images[1]["top"][0]["class"] == upright.images[0]["top"][0]["class"]
+    assert len(app.show(*[GOOD] * MAX_IMAGES).images) == MAX_IMAGES
+    assert is_one_plain_sentence(app.show(*[GOOD] * (MAX_IMAGES + 1)), "At most 8 images")
 
 
-def test_case_one_bad_picture_among_good_ones_is_named(app, then_all_is_well):
+def test_case_one_bad_image_among_good_ones_is_named(app, then_all_is_well):
     assert is_one_plain_sentence(app.show(GOOD, ("cut.jpg", encoded(scene(), "JPEG")[:300])), "cut.jpg")
 
 
@@ -229,7 +229,7 @@ def test_case_the_answer_is_the_networks_own(app, then_all_is_well):
     network, image = load_pretrained(), to_32x32(scene()).copy()
     reply = app.show(GOOD, top=10, layer="layer2", method="hirescam", target="frog", opacity=0.5)
     expected = predict(network, image)[0]
-    for one in reply.pictures[0]["top"]:
+    for one in reply.images[0]["top"]:
         assert one["probability"] == pytest.approx(expected[CLASSES.index(one["class"])].item(), abs=1e-6)
     heat = gradcam(network, image, CLASSES.index("frog"), "layer2", "hirescam")[0].numpy()
     assert png_address(image) in reply.html
@@ -249,7 +249,7 @@ def test_case_gradio_client_is_served_as_well(app, upright, then_all_is_well, tm
     html, data = client.predict(
         [gradio_client.handle_file(tmp_path / GOOD[0])], *SETTINGS.values(), api_name="/explain"
     )
-    assert (html, data["pictures"]) == (upright.html, upright.pictures)
+    assert (html, data["pictures"]) == (upright.html, upright.images)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", str(WEIGHTS_DIR / "page_resnet_cifar10.json"), "../../etc/passwd"])
@@ -352,9 +352,9 @@ def uploads(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="NOT CHECKED: a limit on processor time is POSIX's")
-def test_case_a_picture_made_to_take_for_ever_is_given_up_and_others_are_served(uploads):
+def test_case_an_image_made_to_take_for_ever_is_given_up_and_others_are_served(uploads):
     slow = uploads.keep("them", "slow.gif", app_cases.slow_gif(2_000_000))
-    with pytest.raises(PictureError, match=r"slow\.gif takes too long to decode: choose a simpler picture\."):
+    with pytest.raises(ImageError, match=r"slow\.gif takes too long to decode: choose a simpler image\."):
         uploads.read([slow])
     good = uploads.keep("us", *GOOD)
     assert (uploads.read([good])[0].image == to_32x32(scene())).all()
@@ -395,7 +395,7 @@ def test_case_what_is_remembered_is_forgotten_after_an_hour(uploads, monkeypatch
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + MAX_AGE + 1)
     uploads.sweep()
-    with pytest.raises(PictureError, match="no longer here"):
+    with pytest.raises(ImageError, match="no longer here"):
         uploads.read([path])
 
 
@@ -490,7 +490,7 @@ def test_case_killed_in_mid_request_and_restarted(tmp_path):
     def keep_asking() -> None:
         with suppress(httpx.HTTPError, RuntimeError):  # the app is gone, then the client is closed
             for _ in range(100):
-                first.explain([upload] * MOST_PICTURES, layer="prep")
+                first.explain([upload] * MAX_IMAGES, layer="prep")
 
     request = threading.Thread(target=keep_asking)
     request.start()
@@ -504,7 +504,7 @@ def test_case_killed_in_mid_request_and_restarted(tmp_path):
 
 
 def ask(app: RunningApp, count: int) -> None:
-    """So many good requests, one after the other, for two pictures and all layers."""
+    """So many good requests, one after the other, for two images and all layers."""
     for number in range(count):
         reply = app.show(GOOD if number % 3 else OTHER, layer=LAYERS[number % len(LAYERS)])
         assert reply.refusal is None

@@ -11,7 +11,7 @@ from s12lib.app.answers import Expert
 from s12lib.app.examples import FOLDER, RECORD, Example, percent, recorded
 from s12lib.app.make_examples import DEFAULTS, PHOTOGRAPHS
 from s12lib.data.cifar10 import CLASSES
-from s12lib.data.image_files import read_picture
+from s12lib.data.image_files import read_image
 from s12lib.errors import CourseError
 from s12lib.explain import class_maps
 from s12lib.weights.pretrained import load_card, load_pretrained
@@ -53,7 +53,7 @@ def test_there_are_known_and_unknown_examples(shipped):
 
 def test_the_recorded_outcomes_are_what_the_network_answers(shipped):
     examples, _ = shipped
-    images = np.stack([read_picture(example.path) for example in examples])
+    images = np.stack([read_image(example.path) for example in examples])
     answers = Expert("page_resnet_cifar10").answers([example.file for example in examples], images, DEFAULTS)
     for example, answer in zip(examples, answers, strict=True):
         best, probability = answer.top[0]
@@ -61,14 +61,14 @@ def test_the_recorded_outcomes_are_what_the_network_answers(shipped):
         assert example.probability == pytest.approx(probability, abs=1e-4), f"{example.file}: {RENEW}"
 
 
-def test_an_examples_figure_is_the_test_picture_bit_by_bit(shipped, real_cifar10):
+def test_an_examples_figure_is_the_test_image_bit_by_bit(shipped, real_cifar10):
     with np.load(real_cifar10) as data:
         images, labels = data["test_images"], data["test_labels"]
     figures = [example for example in shipped[0] if example.file.startswith("test_")]
     assert len(figures) == 11
     for example in figures:
         index = int(example.file.split("_")[1])
-        assert (read_picture(example.path) == images[index]).all()
+        assert (read_image(example.path) == images[index]).all()
         assert CLASSES[labels[index]] == example.truth
         assert Image.open(example.path).size == (256, 256 + 2 * app_figures.BAND)  # a figure with captions
     first = {CLASSES[label]: int(np.flatnonzero(labels == label)[0]) for label in range(10)}

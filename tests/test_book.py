@@ -172,7 +172,7 @@ def test_page_was_built(html, page):
     assert (html / f"{page}.html").stat().st_size > 1000
 
 
-def test_pages_load_no_script_style_or_picture_from_elsewhere(html):
+def test_pages_load_no_script_style_or_image_from_elsewhere(html):
     loads = re.compile(r"<(?:script|img|iframe|link|source)\b[^>]*?(?:src|href)=[\"'](?:https?:)?//[^\"']+", re.I)
     for path in html.rglob("*.html"):
         assert not loads.findall(path.read_text("utf-8")), path
@@ -204,11 +204,11 @@ def test_every_lesson_is_in_the_toc():
     assert [page for page in PAGES if page.startswith("lessons/")] == lessons
 
 
-def test_the_networks_picture_has_the_networks_numbers():
+def test_the_networks_drawing_has_the_networks_numbers():
     from s12lib.model import PageResNet
 
-    picture = (ROOT / "book" / "_static" / "page_resnet.svg").read_text("utf-8")
+    drawing = (ROOT / "book" / "_static" / "page_resnet.svg").read_text("utf-8")
     network = PageResNet()
     for _, part in network.named_children():
-        assert f"{sum(parameter.numel() for parameter in part.parameters()):,} parameters" in picture
-    assert f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in all" in picture
+        assert f"{sum(parameter.numel() for parameter in part.parameters()):,} parameters" in drawing
+    assert f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in all" in drawing

@@ -140,7 +140,7 @@ NO_CHECKPOINTS = {
     "half": lambda whole: whole[: len(whole) // 2],
     "without its end": lambda whole: whole[:-10],
     "without its beginning": lambda whole: whole[100:],
-    "a picture": lambda whole: b"\x89PNG\r\n\x1a\n" + bytes(100),
+    "an image": lambda whole: b"\x89PNG\r\n\x1a\n" + bytes(100),
 }
 
 

@@ -32,10 +32,10 @@ SMALL = {"train": 50, "test": 10}  # the same checks on a thousandth of the imag
 def make_arrays(sizes: dict[str, int]) -> dict[str, np.ndarray]:
     """Arrays as in ``cifar10.npz``: brightness grows by row, column and channel in ways that no axis swap keeps."""
     row, column, channel = np.ogrid[:32, :32, :3]
-    picture = (row * 3 + column * 2 + channel * 50).astype(np.uint8)
+    image = (row * 3 + column * 2 + channel * 50).astype(np.uint8)
     arrays = {}
     for split, count in sizes.items():
-        arrays[f"{split}_images"] = np.broadcast_to(picture, (count, 32, 32, 3)).copy()
+        arrays[f"{split}_images"] = np.broadcast_to(image, (count, 32, 32, 3)).copy()
         arrays[f"{split}_images"][:, 0, 0, 0] = np.arange(count) % 251
         arrays[f"{split}_labels"] = (np.arange(count) * 7 % 10).astype(np.uint8)
     return arrays
@@ -71,7 +71,7 @@ def test_the_real_file_is_whole(real_cifar10):
         "test_images": (10_000, 32, 32, 3),
         "test_labels": (10_000,),
     }
-    # the first pictures are known: a frog, two trucks, a deer, a car; a cat, two ships, an airplane, a frog
+    # the first images are known: a frog, two trucks, a deer, a car; a cat, two ships, an airplane, a frog
     assert [CLASSES[k] for k in arrays["train_labels"][:5]] == ["frog", "truck", "truck", "deer", "automobile"]
     assert [CLASSES[k] for k in arrays["test_labels"][:5]] == ["cat", "ship", "ship", "airplane", "frog"]
 

@@ -1,4 +1,4 @@
-"""Folders of pictures become three splits that share no picture, today and after more pictures were added."""
+"""Folders of images become three splits that share no image, today and after more images were added."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from s12lib.data.image_files import PictureError, read_picture
+from s12lib.data.image_files import ImageError, read_image
 from s12lib.data.location import DataError
 from s12lib.data.splits import fingerprint
 from s12lib.datamodule import Pictures
@@ -25,7 +25,7 @@ def fill(folder, name: str, count: int, seed: int) -> None:
 
 @pytest.fixture
 def trees(tmp_path):
-    """60 pictures of oaks and 50 of elms."""
+    """60 images of oaks and 50 of elms."""
     for name, count, seed in (("oak", 60, 1), ("elm", 50, 2)):
         fill(tmp_path / "trees", name, count, seed)
     return tmp_path / "trees"
@@ -38,7 +38,7 @@ def read(folder, **settings) -> Pictures:
 
 
 def members(data: Pictures) -> dict[str, set[bytes]]:
-    """The pixels of each split's pictures."""
+    """The pixels of each split's images."""
     return {name: {image.numpy().tobytes() for image in split.images} for name, split in data.splits.items()}
 
 
@@ -47,7 +47,7 @@ def test_each_folder_is_a_class_and_each_file_is_read_by_the_one_rule(trees):
     assert data.name == "trees"
     assert data.classes == ("elm", "oak")
     for k, name in enumerate(data.classes):
-        expected = {read_picture(path).tobytes() for path in (trees / name).iterdir()}
+        expected = {read_image(path).tobytes() for path in (trees / name).iterdir()}
         found = [image for split in data.splits.values() for image in split.images[split.labels == k]]
         assert {image.numpy().tobytes() for image in found} == expected
         assert len(found) == len(expected)
@@ -55,7 +55,7 @@ def test_each_folder_is_a_class_and_each_file_is_read_by_the_one_rule(trees):
     assert (train.images.dtype, train.labels.dtype, train.images.shape[1:]) == (torch.uint8, torch.int64, (32, 32, 3))
 
 
-def test_the_shares_are_kept_roughly_and_the_splits_share_no_picture(trees):
+def test_the_shares_are_kept_roughly_and_the_splits_share_no_image(trees):
     data = read(trees, test_share=0.3, validation_share=0.2)
     sizes = {name: len(split.labels) for name, split in data.splits.items()}
     assert sum(sizes.values()) == 110
@@ -66,7 +66,7 @@ def test_the_shares_are_kept_roughly_and_the_splits_share_no_picture(trees):
     assert not found["validation"] & (found["train"] | found["test"])
 
 
-def test_a_picture_keeps_its_split_when_others_are_added_or_renamed(trees):
+def test_an_image_keeps_its_split_when_others_are_added_or_renamed(trees):
     before = members(read(trees))
     fill(trees, "oak", 30, seed=3)
     for path in list((trees / "elm").iterdir()):
@@ -80,7 +80,7 @@ def test_the_test_split_is_the_same_whatever_is_held_out_for_validation_and_what
     assert len(prints) == 1
 
 
-def test_a_picture_that_was_saved_twice_lies_in_one_split(trees):
+def test_an_image_that_was_saved_twice_lies_in_one_split(trees):
     for path in list((trees / "oak").iterdir()):
         path.with_name(f"copy of {path.name}").write_bytes(path.read_bytes())
     found = read(trees)
@@ -95,7 +95,7 @@ def test_without_validation_nothing_is_held_out_for_it(trees):
     assert list(data.splits) == ["train", "test"]
 
 
-def test_hidden_folders_and_other_files_are_no_pictures(trees):
+def test_hidden_folders_and_other_files_are_no_images(trees):
     (trees / ".ipynb_checkpoints").mkdir()
     (trees / "oak" / "notes.txt").write_text("tall")
     (trees / "oak" / ".DS_Store").write_bytes(b"\0")
@@ -104,9 +104,9 @@ def test_hidden_folders_and_other_files_are_no_pictures(trees):
     assert sum(len(split.labels) for split in data.splits.values()) == 110
 
 
-def test_a_broken_picture_is_named(trees):
+def test_a_broken_image_is_named(trees):
     (trees / "oak" / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
-    with pytest.raises(PictureError, match=r"torn\.jpg"):
+    with pytest.raises(ImageError, match=r"torn\.jpg"):
         read(trees)
 
 
@@ -116,7 +116,7 @@ def test_a_folder_that_holds_no_classes_is_refused_with_what_it_should_hold(tmp_
             read(folder)
 
 
-def test_a_class_without_pictures_is_named(trees):
+def test_a_class_without_images_is_named(trees):
     (trees / "yew").mkdir()
     with pytest.raises(DataError, match=r"yew holds no image"):
         read(trees)
@@ -169,7 +169,7 @@ def test_a_recipe_can_name_a_folder_and_its_run_joins_the_table(trees, tiny_netw
     assert "| trees | 1 | 1 |" in row
 
 
-def test_the_first_pictures_of_a_split_are_of_every_class(trees):
+def test_the_first_images_of_a_split_are_of_every_class(trees):
     assert read(trees).splits["train"].labels[:20].unique().tolist() == [0, 1]
 
 
@@ -179,7 +179,7 @@ def test_a_folder_cannot_pass_for_a_dataset_of_the_course(name, tmp_path):
         Pictures(str(tmp_path / name))
 
 
-def test_files_that_look_like_pictures_and_cannot_be_read_by_the_rule_are_passed_over(trees):
+def test_files_that_look_like_images_and_cannot_be_read_by_the_rule_are_passed_over(trees):
     Image.new("RGB", (40, 40), "red").save(trees / "oak" / "red.gif")
     (trees / "oak" / "scan.tif").write_bytes(b"of another kind")
     assert sum(len(split.labels) for split in read(trees).splits.values()) == 111
@@ -254,7 +254,7 @@ def test_a_pipe_among_the_images_is_not_opened(trees):
 def test_a_broken_image_is_named_by_its_path_below_the_dataset(trees):
     (trees / "oak" / "old").mkdir()
     (trees / "oak/old/torn.jpg").write_bytes(b"\xff\xd8\xff torn")
-    with pytest.raises(PictureError, match=r"^oak/old/torn\.jpg: "):
+    with pytest.raises(ImageError, match=r"^oak/old/torn\.jpg: "):
         read(trees)
 
 
@@ -275,13 +275,13 @@ def test_a_dataset_that_is_split_already_keeps_its_splits(names, trees, tmp_path
     data = read(tmp_path / "split")
     assert data.classes == ("elm", "oak")
     for split, name in zip(("train", "validation", "test"), names, strict=True):
-        expected = {read_picture(path).tobytes() for path in (tmp_path / "split" / name).rglob("*.png")}
+        expected = {read_image(path).tobytes() for path in (tmp_path / "split" / name).rglob("*.png")}
         assert members(data)[split] == expected
 
 
 def test_a_split_that_is_missing_is_taken_from_train_by_its_share(trees, tmp_path):
     split_already(trees, tmp_path / "split", "train", "test")
-    before = {read_picture(path).tobytes() for path in (tmp_path / "split/test").rglob("*.png")}
+    before = {read_image(path).tobytes() for path in (tmp_path / "split/test").rglob("*.png")}
     data = read(tmp_path / "split", validation_share=0.3)
     assert members(data)["test"] == before
     assert len(data.splits["validation"].labels) + len(data.splits["train"].labels) == 55

@@ -143,8 +143,8 @@ def test_the_loss_is_cross_entropy_with_smoothed_labels(tiny_network):
 
 
 @pytest.fixture(scope="module")
-def pictures(shapes_splits) -> torch.Tensor:
-    """Normalised pictures in double precision: the neighbours in a patch are strongly correlated."""
+def images(shapes_splits) -> torch.Tensor:
+    """Normalised images in double precision: the neighbours in a patch are strongly correlated."""
     return normalize(shapes_splits["train"].images).double()
 
 
@@ -158,18 +158,18 @@ def patches_of(images: torch.Tensor) -> torch.Tensor:
     return torch.stack(shifted, dim=2).permute(0, 3, 4, 1, 2).reshape(-1, 27)
 
 
-def test_whitened_patches_have_the_identity_as_their_covariance(pictures):
-    patches = patches_of(pictures)
+def test_whitened_patches_have_the_identity_as_their_covariance(images):
+    patches = patches_of(images)
     before = covariance(patches)
     assert (before - torch.diag(before.diag())).abs().max() > 0.3, "the patches must be correlated beforehand"
-    white = patches @ whitening_matrix(pictures, eps=1e-10).T
+    white = patches @ whitening_matrix(images, eps=1e-10).T
     torch.testing.assert_close(covariance(white), torch.eye(27, dtype=torch.float64), rtol=0, atol=1e-4)
 
 
-def test_eps_keeps_directions_of_little_variance_from_being_blown_up(pictures):
-    patches = patches_of(pictures)
+def test_eps_keeps_directions_of_little_variance_from_being_blown_up(images):
+    patches = patches_of(images)
     variance = torch.linalg.eigvalsh(covariance(patches))
-    white = covariance(patches @ whitening_matrix(pictures).T)
+    white = covariance(patches @ whitening_matrix(images).T)
     torch.testing.assert_close(white, torch.diag(variance / (variance + 1e-2)), rtol=0, atol=1e-6)
 
 
@@ -187,13 +187,13 @@ def test_the_first_convolution_starts_as_a_1x1_convolution_of_whitened_patches(t
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_the_gradient_hook_trains_the_convolution_as_sgd_would_train_the_1x1_one(tiny_network, pictures, times):
+def test_the_gradient_hook_trains_the_convolution_as_sgd_would_train_the_1x1_one(tiny_network, images, times):
     torch.manual_seed(0)
     classifier = Classifier(tiny_network)
     for _ in range(times):  # a second fit must not hook twice
-        classifier.whiten_first_convolution((pictures[:8] * 0 + 128).permute(0, 2, 3, 1).to(torch.uint8))
+        classifier.whiten_first_convolution((images[:8] * 0 + 128).permute(0, 2, 3, 1).to(torch.uint8))
     classifier.double()
-    P = whitening_matrix(pictures)
+    P = whitening_matrix(images)
     U = torch.randn(8, 27, dtype=torch.float64).requires_grad_()
     W = classifier.network[0].weight
     with torch.no_grad():
@@ -204,10 +204,10 @@ def test_the_gradient_hook_trains_the_convolution_as_sgd_would_train_the_1x1_one
     one, two = torch.optim.SGD([W], **sgd), torch.optim.SGD([U], **sgd)
     start = W.detach().clone()
     for step in range(6):
-        images = pictures[8 * step : 8 * step + 8]
+        batch = images[8 * step : 8 * step + 8]
         for optimizer, maps in (
-            (one, F.conv2d(images, W, padding=1)),
-            (two, F.conv2d(F.conv2d(images, P.view(27, 3, 3, 3), padding=1), U.view(8, 27, 1, 1))),
+            (one, F.conv2d(batch, W, padding=1)),
+            (two, F.conv2d(F.conv2d(batch, P.view(27, 3, 3, 3), padding=1), U.view(8, 27, 1, 1))),
         ):
             optimizer.zero_grad()
             (maps - target).relu().square().mean(dim=(0, 2, 3)).sum().backward()

@@ -22,7 +22,7 @@ from run_s12 import Tiny
 from s12lib import CLASSES, classifier, cli, gradcam, predict
 from s12lib.cli import COMMANDS, main
 from s12lib.commands import explain, recipe
-from s12lib.data.image_files import read_picture
+from s12lib.data.image_files import read_image
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.explain import LAYERS
 from s12lib.explain.methods import METHODS
@@ -94,7 +94,7 @@ def refusal(arguments, capsys):
         (["fit", "--config", SMOKE, "--ckpt_path", "missing.ckpt"], "missing.ckpt"),
         (["test", "--config", SMOKE], "which weights"),
         (["test", "--config", SMOKE, "--ckpt_path", "last"], "train first"),
-        (["predict", "poem.png"], "not a picture"),
+        (["predict", "poem.png"], "not an image"),
         (["predict", "nowhere.png"], "no file nowhere.png"),
         (["predict", "poem.png", "--top", "11"], "--top"),
         (["predict"], "IMAGE"),
@@ -189,7 +189,7 @@ def test_a_run_goes_on_only_as_it_was_begun(trained, capsys):
     assert "begun with trainer.limit_train_batches None, and now it is 1" in refusal(["fit", *trained, *limit], capsys)
 
 
-def test_a_run_does_not_go_on_over_other_pictures_of_the_same_name(trained, capsys, monkeypatch):
+def test_a_run_does_not_go_on_over_other_images_of_the_same_name(trained, capsys, monkeypatch):
     monkeypatch.setattr("s12lib.datamodule.draw_shapes", lambda size, seed, split: draw_shapes(size, 1, split))
     assert "begun on other images of Shapes" in refusal(["fit", *trained], capsys)
 
@@ -349,7 +349,7 @@ def test_the_measured_recipes_run(name, network, real_cifar10, monkeypatch):
     assert Path(f"runs/{name}-seed0/last.ckpt").exists()
 
 
-def test_predict_prints_the_top_classes_of_each_picture(capsys):
+def test_predict_prints_the_top_classes_of_each_image(capsys):
     rng = np.random.default_rng(0)
     for name in ("a.png", "b.png"):
         Image.fromarray(rng.integers(0, 256, (50, 70, 3), dtype=np.uint8)).save(name)
@@ -393,11 +393,11 @@ def drawn(monkeypatch):
     return calls
 
 
-def test_explain_prints_the_top_five_and_draws_each_picture(a_network_that_is_cheap_to_explain, drawn, capsys):
+def test_explain_prints_the_top_five_and_draws_each_image(a_network_that_is_cheap_to_explain, drawn, capsys):
     main(["explain", "a.png", "b$_{.png", "--out", "new/why.png"])
     *lines, wrote = capsys.readouterr().out.splitlines()
     probabilities = predict(
-        a_network_that_is_cheap_to_explain, np.stack([read_picture(p) for p in ("a.png", "b$_{.png")])
+        a_network_that_is_cheap_to_explain, np.stack([read_image(p) for p in ("a.png", "b$_{.png")])
     )
     for line, name, row in zip(lines, ("a.png", "b$_{.png"), probabilities, strict=True):
         best = ", ".join(f"{CLASSES[i]} {row[i]:.1%}" for i in row.argsort(descending=True)[:5])
@@ -414,13 +414,13 @@ def test_explain_draws_the_map_of_the_class_layer_and_method_asked_for(a_network
     for target, layer, method, side in (("dog", "layer2", "gradcam", 8), ("cat", "layer3", "hirescam", 4)):
         main(["explain", "a.png", "--target", target, "--layer", layer, "--method", method, "--out", "why.png"])
         images, maps, notes, title, dataset = drawn[-1]
-        model, picture = a_network_that_is_cheap_to_explain, read_picture("a.png")
-        assert np.array_equal(images[0], picture)
-        raw = gradcam(model, picture, CLASSES.index(target), layer, method, raw=True)
+        model, image = a_network_that_is_cheap_to_explain, read_image("a.png")
+        assert np.array_equal(images[0], image)
+        raw = gradcam(model, image, CLASSES.index(target), layer, method, raw=True)
         coarse, fine = maps.values()
         assert coarse.shape == (1, side, side)
         torch.testing.assert_close(coarse * raw.max(), raw)
-        torch.testing.assert_close(fine, gradcam(model, picture, CLASSES.index(target), layer, method))
+        torch.testing.assert_close(fine, gradcam(model, image, CLASSES.index(target), layer, method))
         assert f"for {target}, " in notes[0][1]
         assert method in title
         assert layer in title
@@ -446,7 +446,7 @@ def test_explain_says_so_where_nothing_speaks_for_the_class(a_network_that_is_ch
         (["--out", "poem.txt/why.png"], "poem.txt"),
         (["--out", "folder.png"], "folder.png"),
         (["nowhere.png", "--out", "why.png"], "no file nowhere.png"),
-        (["poem.txt", "--out", "why.png"], "not a picture"),
+        (["poem.txt", "--out", "why.png"], "not an image"),
         (["a.png"] * 100 + ["--out", "why.png"], "At most 100 images"),
         ([], "--out"),
     ],

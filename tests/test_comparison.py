@@ -55,7 +55,7 @@ def test_the_mask_at_layer3_is_told_in_sixteen_numbers():
     assert score.energy.item() == pytest.approx((6 / 8) ** 2)  # a tent of two places' width: 6 of its 8 units inside
 
 
-def test_baselines_have_not_seen_the_pictures():
+def test_baselines_have_not_seen_the_images():
     found = baseline_scores(MASKS)
     assert list(found) == ["random map", "centred Gaussian"]
     assert all(score.energy.shape == score.pointing.shape == (6,) for score in found.values())

@@ -126,7 +126,7 @@ def test_a_batch_of_nothing_is_refused(settings):
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 96), ("validation", 20), ("test", 20)])
-def test_shapes_are_the_pictures_of_seed_0_with_their_masks(split, count, shapes_splits):
+def test_shapes_are_the_images_of_seed_0_with_their_masks(split, count, shapes_splits):
     images, labels, masks = draw_shapes(count, 0, split)
     found = shapes_splits[split]
     assert np.array_equal(found.images.numpy(), images)

@@ -1,4 +1,4 @@
-"""The exported file answers as the model does, on any number of pictures, or it does not come about."""
+"""The exported file answers as the model does, on any number of images, or it does not come about."""
 
 import json
 import sys
@@ -86,7 +86,7 @@ def run(path, images):
 
 @pytest.mark.parametrize("count", [1, 3, 70])
 @pytest.mark.parametrize("precision", TOLERANCE)
-def test_the_file_answers_as_the_model_does_for_any_number_of_pictures(precision, count, network, exported):
+def test_the_file_answers_as_the_model_does_for_any_number_of_images(precision, count, network, exported):
     images = unseen(count)
     found_logits, found_maps = run(exported[precision][0], images)
     assert found_logits.shape == (count, 10)
@@ -104,7 +104,7 @@ def test_its_class_maps_are_the_librarys_gradcam_for_every_class(network, export
         np.testing.assert_allclose(maps[:, target].clip(min=0), raw, atol=1e-4)
 
 
-def test_the_file_takes_uint8_pictures_and_names_its_opset(exported):
+def test_the_file_takes_uint8_images_and_names_its_opset(exported):
     for path, _ in exported.values():
         proto = onnx.load(path)
         onnx.checker.check_model(proto, full_check=True)
@@ -150,7 +150,7 @@ def test_the_report_is_what_was_measured(network, expected, exported):
     assert exported["float16"][1]["largest_difference"] > exported["float32"][1]["largest_difference"]
 
 
-def test_test_pictures_are_verified_too_and_their_accuracy_is_measured(network, graph_that_is_made_at_once, tmp_path):
+def test_test_images_are_verified_too_and_their_accuracy_is_measured(network, graph_that_is_made_at_once, tmp_path):
     images = torch.from_numpy(unseen(8))
     labels = logits_of(network, images).argmax(1)
     labels[:2] = (labels[:2] + 1) % 10

@@ -1,4 +1,4 @@
-"""Unfamiliar pictures are told from familiar ones by a score and a threshold that are measured, never typed."""
+"""Unfamiliar images are told from familiar ones by a score and a threshold that are measured, never typed."""
 
 import json
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from s12lib.app.familiarity_threshold import (
     auroc,
     measure_familiarity,
     pieces_of_photographs,
-    unfamiliar_pictures,
+    unfamiliar_images,
     warned,
     write_familiarity,
 )  # fmt: skip
@@ -50,7 +50,7 @@ def test_energy_is_the_logarithm_of_the_summed_exponentials():
     assert torch.allclose(SCORES["energy"](logits), logits.double().exp().sum(1).log().float())
 
 
-def test_the_threshold_warns_of_the_stated_share_of_validation_pictures():
+def test_the_threshold_warns_of_the_stated_share_of_validation_images():
     validation = confident(2000, 8)
     measured = measure_familiarity(validation, {"odd": confident(100, 0, seed=1)})
     assert warned(validation, measured) == pytest.approx(FALSE_WARNING_RATE, abs=1e-3)
@@ -86,8 +86,8 @@ def test_familiarity_follows_the_card_and_claims_nothing_without_one():
     assert Familiarity.from_card({}).knows(logits) is None
 
 
-def test_unfamiliar_pictures_are_the_same_for_a_seed_and_of_four_kinds():
-    first, again, other = unfamiliar_pictures(3), unfamiliar_pictures(3), unfamiliar_pictures(3, seed=1)
+def test_unfamiliar_images_are_the_same_for_a_seed_and_of_four_kinds():
+    first, again, other = unfamiliar_images(3), unfamiliar_images(3), unfamiliar_images(3, seed=1)
     assert list(first) == ["drawn shapes", "noise", "text", "flat colours"]
     for kind, images in first.items():
         assert images.shape == (3, 32, 32, 3)
@@ -110,8 +110,8 @@ def copy_of(name: str, folder, **changes):
 
 @pytest.fixture
 def few_shapes(monkeypatch):
-    """The dataset Shapes, small, and few unfamiliar pictures."""
-    monkeypatch.setattr(unfamiliar, "unfamiliar_pictures", lambda count: unfamiliar_pictures(20))
+    """The dataset Shapes, small, and few unfamiliar images."""
+    monkeypatch.setattr(unfamiliar, "unfamiliar_images", lambda count: unfamiliar_images(20))
     monkeypatch.setattr(unfamiliar, "pieces_of_photographs", lambda count: pieces_of_photographs(6))
     few = type("Few", (Shapes,), {"__init__": lambda self: Shapes.__init__(self, 256, 10, 60, 30)})
     monkeypatch.setitem(DATASETS, "Shapes", few)
@@ -138,7 +138,7 @@ def test_weights_of_a_dataset_of_ones_own_are_refused_in_a_sentence(tmp_path):
         write_familiarity(copy_of("page_resnet_shapes", tmp_path, dataset="Beetles"))
 
 
-def test_validation_pictures_are_those_that_a_recipe_chooses_on(real_cifar10):
+def test_validation_images_are_those_that_a_recipe_chooses_on(real_cifar10):
     data = dataset_of({"dataset": "CIFAR-10"})
     data.setup()
     assert len(data.splits["validation"].images) == 5000
@@ -150,7 +150,7 @@ def test_the_shipped_card_says_what_was_measured_on_what():
     measured = card["familiarity"]
     assert measured["chosen_on"]["dataset"] == card["dataset"]
     assert measured["chosen_on"]["seen_in_training"] is False
-    assert measured["chosen_on"]["split"] == "test, every other picture"
+    assert measured["chosen_on"]["split"] == "test, every other image"
     best = max(measured["auroc"], key=lambda name: sum(measured["auroc"][name].values()))
     assert measured["score"] == best
     assert measured["warned"]["test"] == pytest.approx(FALSE_WARNING_RATE, abs=0.015)  # of 5,000; it chose nothing
@@ -179,15 +179,15 @@ def test_weights_trained_on_everything_get_their_threshold_from_half_of_the_test
     data = dataset_of({"dataset": "Shapes"})
     data.setup("test")
     logits = logits_of(load_pretrained("page_resnet_shapes"), data.splits["test"].images)
-    assert measured["chosen_on"]["split"] == "test, every other picture"
+    assert measured["chosen_on"]["split"] == "test, every other image"
     assert measured["chosen_on"]["images"] == 15
     assert warned(logits[::2], measured) == pytest.approx(FALSE_WARNING_RATE, abs=1 / 15)
     assert warned(logits[1::2], measured) == pytest.approx(measured["warned"]["test"])
 
 
 def test_the_shipped_threshold_is_what_the_shipped_weights_give():
-    """A sample of the drawn pictures, whose shares stand on the card; the slow suite measures everything."""
+    """A sample of the drawn images, whose shares stand on the card; the slow suite measures everything."""
     measured, network = load_card()["familiarity"], load_pretrained()
-    for kind, images in unfamiliar_pictures(40).items():
+    for kind, images in unfamiliar_images(40).items():
         share = warned(logits_of(network, images), measured)
         assert share == pytest.approx(measured["warned"][kind], abs=0.25), kind

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_image
 
 from s12lib import load_pretrained, normalize, predict
-from s12lib.app.familiarity_threshold import unfamiliar_pictures
+from s12lib.app.familiarity_threshold import unfamiliar_images
 from s12lib.data.image_files import to_32x32
 from s12lib.exercises.lesson09 import app_input, caught
 from s12lib.exercises.lesson09_uploads import fair_threshold, on_white
@@ -33,7 +33,7 @@ def familiar(splits, network):
 @pytest.fixture(scope="module")
 def strange(network):
     """The logits of 60 images of each kind that the network does not know."""
-    kinds = unfamiliar_pictures(60, seed=8)
+    kinds = unfamiliar_images(60, seed=8)
     lots, pieces = np.random.default_rng(8), []
     for k in range(60):
         photograph = load_sample_image(("china.jpg", "flower.jpg")[k % 2])

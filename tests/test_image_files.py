@@ -1,4 +1,4 @@
-"""Any picture file becomes the same 32×32 RGB array, whatever its size, mode or orientation."""
+"""Any image file becomes the same 32×32 RGB array, whatever its size, mode or orientation."""
 
 import io
 import os
@@ -9,18 +9,18 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from s12lib.data import image_files as pictures
-from s12lib.data.image_files import PictureError, display_name, open_picture, read_picture, to_32x32
+from s12lib.data import image_files
+from s12lib.data.image_files import ImageError, display_name, open_image, read_image, to_32x32
 
 
 @pytest.fixture
 def scene():
-    """A picture without any symmetry, 48 wide and 40 high."""
+    """An image without any symmetry, 48 wide and 40 high."""
     rng = np.random.default_rng(0)
     return Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)).resize((48, 40), Image.Resampling.NEAREST)
 
 
-def test_a_32x32_picture_is_left_as_it_is():
+def test_a_32x32_image_is_left_as_it_is():
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     assert (to_32x32(Image.fromarray(image)) == image).all()
 
@@ -31,7 +31,7 @@ def test_shrinking_averages_areas():
     assert np.abs(to_32x32(Image.fromarray(image)) - areas).max() <= 1
 
 
-def test_a_wide_picture_loses_its_sides_and_a_tall_one_its_ends():
+def test_a_wide_image_loses_its_sides_and_a_tall_one_its_ends():
     image = np.zeros((32, 96, 3), np.uint8)
     image[:, 32:64] = 200
     assert (to_32x32(Image.fromarray(image)) == 200).all()
@@ -49,31 +49,31 @@ def test_a_photo_taken_at_any_angle_gives_the_upright_answer(scene, orientation,
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored.save(tmp_path / "photo.png", exif=exif)
-    assert (read_picture(tmp_path / "photo.png") == to_32x32(scene)).all()
+    assert (read_image(tmp_path / "photo.png") == to_32x32(scene)).all()
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0", b"\0" * 9])
-def test_exif_that_cannot_be_read_leaves_the_picture_as_it_is(exif, scene, tmp_path):
+def test_exif_that_cannot_be_read_leaves_the_image_as_it_is(exif, scene, tmp_path):
     for name in ("photo.png", "photo.webp"):
         scene.save(tmp_path / name, exif=exif, lossless=True)
-        assert (read_picture(tmp_path / name) == to_32x32(scene)).all()
+        assert (read_image(tmp_path / name) == to_32x32(scene)).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "I;16", "I", "PA"])
 def test_every_mode_becomes_rgb(mode):
-    picture = Image.new("L", (40, 40), 255).convert(mode) if mode != "I;16" else Image.fromarray(
+    image = Image.new("L", (40, 40), 255).convert(mode) if mode != "I;16" else Image.fromarray(
         np.full((40, 40), 65535, np.uint16)
     )  # fmt: skip
-    image = to_32x32(picture if mode != "I" else Image.fromarray(np.full((40, 40), 65535, np.int32)))
+    image = to_32x32(image if mode != "I" else Image.fromarray(np.full((40, 40), 65535, np.int32)))
     assert image.shape == (32, 32, 3)
     assert image.dtype == np.uint8
     assert (image == 255).all()
 
 
 def test_transparency_is_flattened_onto_white():
-    picture = Image.new("RGBA", (32, 32), (255, 0, 0, 0))
-    picture.paste((0, 0, 255, 255), (0, 0, 16, 32))
-    image = to_32x32(picture)
+    image = Image.new("RGBA", (32, 32), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, 16, 32))
+    image = to_32x32(image)
     assert (image[:, :16] == (0, 0, 255)).all()
     assert (image[:, 16:] == 255).all()
 
@@ -84,8 +84,8 @@ def test_colours_keep_their_order():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (4000, 3000)])
 def test_extreme_sizes_are_taken(size, tmp_path):
-    Image.new("RGB", size, (9, 8, 7)).save(tmp_path / "picture.png")
-    assert (read_picture(tmp_path / "picture.png") == (9, 8, 7)).all()
+    Image.new("RGB", size, (9, 8, 7)).save(tmp_path / "image.png")
+    assert (read_image(tmp_path / "image.png") == (9, 8, 7)).all()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
@@ -93,11 +93,11 @@ def test_an_animation_shows_its_first_frame(kind, tmp_path):
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
     path = tmp_path / f"moving.{kind.lower()}"
     frames[0].save(path, kind, save_all=True, append_images=frames[1:], lossless=True)
-    assert (read_picture(path) == (255, 0, 0)).all()
+    assert (read_image(path) == (255, 0, 0)).all()
 
 
 def png_that_declares(width, height):
-    """A PNG of a few bytes whose header promises a huge picture."""
+    """A PNG of a few bytes whose header promises a huge image."""
     import struct
     import zlib
 
@@ -117,36 +117,36 @@ def encoded(kind):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("empty.png", b"", "not a picture"),
-        ("text.png", b"I am a poem.\n" * 40, "not a picture"),
+        ("empty.png", b"", "not an image"),
+        ("text.png", b"I am a poem.\n" * 40, "not an image"),
         ("cut.jpg", encoded("JPEG")[:2000], "damaged or cut short"),
-        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
-        ("paper.pdf", b"%PDF-1.4\n%%EOF", "not a picture"),
-        ("scan.tiff", encoded("TIFF"), "not a picture"),
-        ("sky.fits", b"SIMPLE  =                    T" + b" " * 2850, "not a picture"),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
+        ("paper.pdf", b"%PDF-1.4\n%%EOF", "not an image"),
+        ("scan.tiff", encoded("TIFF"), "not an image"),
+        ("sky.fits", b"SIMPLE  =                    T" + b" " * 2850, "not an image"),
         ("bomb.png", png_that_declares(50_000, 50_000), "million"),
     ],
 )
-def test_what_is_no_usable_picture_is_refused_in_one_sentence(name, content, words, tmp_path):
+def test_what_is_no_usable_image_is_refused_in_one_sentence(name, content, words, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(PictureError, match=words) as refusal:
-        open_picture(path)
+    with pytest.raises(ImageError, match=words) as refusal:
+        open_image(path)
     assert name in str(refusal.value)
     assert str(tmp_path) not in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
 def test_a_file_over_the_size_limit_is_refused_before_it_is_opened(tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "MAX_BYTES", 10)
+    monkeypatch.setattr(image_files, "MAX_BYTES", 10)
     (tmp_path / "big.png").write_bytes(encoded("PNG"))
-    with pytest.raises(PictureError, match="larger than"):
-        open_picture(tmp_path / "big.png")
+    with pytest.raises(ImageError, match="larger than"):
+        open_image(tmp_path / "big.png")
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(PictureError, match=r"no file nowhere\.png"):
-        open_picture(tmp_path / "nowhere.png")
+    with pytest.raises(ImageError, match=r"no file nowhere\.png"):
+        open_image(tmp_path / "nowhere.png")
 
 
 # ---- colours, and what lies in a file beside them ----
@@ -165,55 +165,55 @@ def test_a_phones_colours_are_turned_into_srgb(ending, tmp_path):
     Image.fromarray(colours()).save(path, icc_profile=display_p3.profile(), lossless=True)
     expected = display_p3.in_srgb(colours())
     assert np.abs(expected - colours()).max() > 10
-    assert np.abs(read_picture(path) - expected).max() < 2
+    assert np.abs(read_image(path) - expected).max() < 2
 
 
 def test_transparency_outlives_the_change_of_colours(tmp_path):
-    picture = Image.fromarray(colours()).convert("RGBA")
-    picture.putalpha(0)
-    picture.save(tmp_path / "clear.png", icc_profile=display_p3.profile())
-    assert (read_picture(tmp_path / "clear.png") == 255).all()
+    image = Image.fromarray(colours()).convert("RGBA")
+    image.putalpha(0)
+    image.save(tmp_path / "clear.png", icc_profile=display_p3.profile())
+    assert (read_image(tmp_path / "clear.png") == 255).all()
 
 
 @pytest.mark.parametrize("profile", [b"garbage", bytes(2_000_000), SRGB], ids=["garbage", "2 MB", "sRGB"])
 def test_a_profile_that_says_nothing_new_changes_nothing(profile, tmp_path):
     Image.fromarray(colours()).save(tmp_path / "a.png", icc_profile=profile)
-    assert (read_picture(tmp_path / "a.png") == colours()).all()
+    assert (read_image(tmp_path / "a.png") == colours()).all()
 
 
-def test_a_grey_picture_with_a_profile_for_colours_is_taken_as_browsers_do(tmp_path):
+def test_a_grey_image_with_a_profile_for_colours_is_taken_as_browsers_do(tmp_path):
     grey = Image.fromarray(colours()).convert("L")
     grey.save(tmp_path / "grey.png", icc_profile=display_p3.profile())
     expected = display_p3.in_srgb(np.asarray(grey.convert("RGB")))
-    assert np.abs(read_picture(tmp_path / "grey.png") - expected).max() < 2
+    assert np.abs(read_image(tmp_path / "grey.png") - expected).max() < 2
 
 
 def test_much_text_beside_the_pixels_is_passed_over(tmp_path):
     text = PngInfo()
     text.add_text("before", "Roses are red. " * 150_000, zip=True)
     Image.fromarray(colours()).save(tmp_path / "a.png", pnginfo=text)
-    assert (read_picture(tmp_path / "a.png") == colours()).all()
+    assert (read_image(tmp_path / "a.png") == colours()).all()
 
 
 def test_sixteen_bits_of_grey_are_cut_to_the_upper_eight(tmp_path):
     deep = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32) * 64
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    assert (read_picture(tmp_path / "deep.png")[..., 0] == deep >> 8).all()
+    assert (read_image(tmp_path / "deep.png")[..., 0] == deep >> 8).all()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a named pipe (on POSIX)")
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(PictureError, match="not a file that holds a picture"):
-        read_picture(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match="not a file that holds an image"):
+        read_image(tmp_path / "pipe.png")
 
 
 def test_a_folder_and_a_heic_are_refused_with_a_way_out(tmp_path):
-    with pytest.raises(PictureError, match="is a folder: name the pictures in it"):
-        read_picture(tmp_path)
+    with pytest.raises(ImageError, match="is a folder: name the images in it"):
+        read_image(tmp_path)
     (tmp_path / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(90))
-    with pytest.raises(PictureError, match=r"IMG_1\.heic is in HEIC, which is not read: export it as JPEG"):
-        read_picture(tmp_path / "IMG_1.heic")
+    with pytest.raises(ImageError, match=r"IMG_1\.heic is in HEIC, which is not read: export it as JPEG"):
+        read_image(tmp_path / "IMG_1.heic")
 
 
 def test_a_name_is_shown_without_what_would_mislead():

@@ -53,7 +53,7 @@ def test_it_has_6_573_120_parameters_all_of_them_trainable(network):
     assert all(p.requires_grad for p in network.parameters())
 
 
-def test_its_five_children_are_those_of_the_picture(network):
+def test_its_five_children_are_those_of_the_image(network):
     assert [name for name, _ in network.named_children()] == ["prep", "layer1", "layer2", "layer3", "head"]
 
 

@@ -171,8 +171,8 @@ def test_make_address_changes_every_link_and_can_be_undone(tmp_path):
     assert re.search(
         r"https://colab\.research\.google\.com/github/some-one/her\.course/blob/main/lessons/0\w+\.ipynb", readme
     )
-    for picture in re.findall(r"!\[[^\]]*\]\((book/[^)]+)\)", readme):
-        assert (ROOT / picture).is_file()
+    for image in re.findall(r"!\[[^\]]*\]\((book/[^)]+)\)", readme):
+        assert (ROOT / image).is_file()
 
     address.set_address(tmp_path, old)
     assert {path.relative_to(tmp_path): path.read_bytes() for path in address.holders(tmp_path)} == originals
@@ -186,15 +186,15 @@ def test_make_address_refuses_what_is_no_address_in_one_sentence(wrong):
     assert "make address REPO=owner/name" in result.stderr
 
 
-def test_badge_pictures_are_our_own():
+def test_badge_images_are_our_own():
     for path in load_address_command().holders(ROOT):
         if path.suffix != ".md":
             continue
-        for picture in re.findall(r"!\[[^\]]*\]\(([^)\s]+)", path.read_text("utf-8")):
-            if picture.endswith("/actions/workflows/ci.yml/badge.svg"):
+        for image in re.findall(r"!\[[^\]]*\]\(([^)\s]+)", path.read_text("utf-8")):
+            if image.endswith("/actions/workflows/ci.yml/badge.svg"):
                 continue  # whether the tests pass is known to their host only
-            assert "://" not in picture, f"{path} fetches {picture}"
-            assert (path.parent / picture).is_file(), f"{path} shows {picture}, which is not there"
+            assert "://" not in image, f"{path} fetches {image}"
+            assert (path.parent / image).is_file(), f"{path} shows {image}, which is not there"
 
 
 # ---- commands --------------------------------------------------------------------------------------------------------

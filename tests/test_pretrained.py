@@ -212,7 +212,7 @@ def test_predict_restores_the_modes_after_an_error(network):
     assert all(module.training for module in network.modules())
 
 
-def test_predict_takes_one_picture_arrays_and_tensors_alike(network):
+def test_predict_takes_one_image_arrays_and_tensors_alike(network):
     images = some_images(2)
     both = predict(network, images)
     assert torch.allclose(predict(network, images[0]), both[:1], atol=1e-5)
@@ -246,7 +246,7 @@ def test_measure_equals_explicit_passes_over_every_view(network):
     ("images", "error"),
     [(np.zeros((2, 32, 32, 3), np.float32), TypeError), (np.zeros((2, 3, 32, 32), np.uint8), ValueError)],
 )
-def test_predict_refuses_other_pictures(network, images, error):
+def test_predict_refuses_other_images(network, images, error):
     with pytest.raises(error, match="images"):
         predict(network, images)
 

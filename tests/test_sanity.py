@@ -24,7 +24,7 @@ def narrow() -> nn.Module:
 
 
 def brightness(_model, images, _targets):
-    """A map that looks at the picture only: it moves along with it, and no training changes it."""
+    """A map that looks at the image only: it moves along with it, and no training changes it."""
     return images.float().mean(dim=3) / 255
 
 

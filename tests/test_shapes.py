@@ -1,4 +1,4 @@
-"""What data.shapes promises: the same pictures everywhere, honest masks, and a task that a linear model cannot do."""
+"""What data.shapes promises: the same images everywhere, honest masks, and a task that a linear model cannot do."""
 
 import hashlib
 from functools import cache
@@ -8,7 +8,7 @@ import pytest
 
 from s12lib.data.shapes import SHAPE_CLASSES, SPLITS, draw_shapes
 
-# SHA-256 of the images, labels and masks of draw_shapes(260, 7, "test"). A new value means new pictures for everybody:
+# SHA-256 of the images, labels and masks of draw_shapes(260, 7, "test"). A new value means new images for everybody:
 # every weight file, result and figure made with the old ones must be made again.
 FINGERPRINT = "62e530536651d84c7dba8df47e4b22e516cba96823060f1e0286f626856311a6"
 
@@ -62,9 +62,9 @@ def test_a_longer_draw_begins_with_the_shorter_one(count):
     assert same(draw_shapes(count, 0, "train"), tuple(part[:count] for part in sample()))
 
 
-def test_splits_and_seeds_share_no_picture():
+def test_splits_and_seeds_share_no_image():
     draws = [draw_shapes(300, 0, split)[0] for split in SPLITS] + [draw_shapes(300, 1, "train")[0]]
-    assert len({picture.tobytes() for images in draws for picture in images}) == 4 * 300
+    assert len({image.tobytes() for images in draws for image in images}) == 4 * 300
 
 
 @pytest.mark.parametrize("count", [1, 9, 10, 57, 1003])
@@ -79,7 +79,7 @@ def test_labels_are_shuffled():
     assert [len(set(column)) for column in tens.T] == [10] * 10
 
 
-def test_every_object_covers_8_to_17_percent_of_its_picture_whatever_its_kind():
+def test_every_object_covers_8_to_17_percent_of_its_image_whatever_its_kind():
     _, labels, masks = sample()
     shares = masks.mean(axis=(1, 2))
     assert shares.min() > 0.08

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 from s12lib import CLASSES, load_card, load_pretrained, predict
 from s12lib.cli import main
-from s12lib.data.image_files import read_picture
+from s12lib.data.image_files import read_image
 from s12lib.export import space
 from s12lib.export.space import CHECKOUT, NEEDED, SpaceError, front_matter, write_space
 from s12lib.weights.pretrained import WEIGHTS_DIR
@@ -214,7 +214,7 @@ def test_the_space_starts_in_a_clean_environment_and_answers(made, tmp_path):
         process.wait(PATIENCE)
         shutil.rmtree(tmp_path / "venv", ignore_errors=True)  # gigabytes, which pytest would keep for a while
     (photo,) = answer["pictures"]
-    expected = predict(load_pretrained(), read_picture(PHOTO))[0].sort(descending=True)
+    expected = predict(load_pretrained(), read_image(PHOTO))[0].sort(descending=True)
     assert [top["class"] for top in photo["top"]] == [CLASSES[k] for k in expected.indices[:3]]
     assert [top["probability"] for top in photo["top"]] == pytest.approx(expected.values[:3].tolist(), abs=1e-3)
     assert "Traceback" not in (tmp_path / "app.log").read_text()

@@ -1,4 +1,4 @@
-"""The page "Try it in the page" sees a picture as Python does, answers as Python does, and says what it cannot do."""
+"""The page "Try it in the page" sees an image as Python does, answers as Python does, and says what it cannot do."""
 
 import base64
 import importlib
@@ -15,8 +15,8 @@ import pytest
 from built_book import FAINT_TEXT, LAPTOP, PHONE, ROOT, TOO_WIDE, Visit
 from PIL import Image
 
-from s12lib.data import image_files as pictures
-from s12lib.data.image_files import PictureError, read_picture
+from s12lib.data import image_files as images
+from s12lib.data.image_files import ImageError, read_image
 
 PAGE = "book/try.html"
 FILES = "**/try/files.json"  # what `make site` has left
@@ -61,11 +61,11 @@ def test_nothing_is_loaded_before_the_click_and_its_size_is_stated(visit_with):
     assert visit.page.is_enabled("#try-load")  # to try again
 
 
-# ---- the picture -----------------------------------------------------------------------------------------------------
+# ---- the image -----------------------------------------------------------------------------------------------------
 
 CALL = """async ([name, content]) => {
     const bytes = Uint8Array.from(atob(content), c => c.charCodeAt(0));
-    try { return [...await readPicture(new File([bytes], name))] } catch (error) { return error.message }
+    try { return [...await readImage(new File([bytes], name))] } catch (error) { return error.message }
 }"""
 
 
@@ -83,14 +83,14 @@ def seen(browser, address):
 
 
 def photo(*size):
-    picture = Image.open(PHOTO)
-    return picture.resize(size) if size else picture
+    image = Image.open(PHOTO)
+    return image.resize(size) if size else image
 
 
 def see_through():
-    picture = photo().convert("RGBA")
-    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
-    return picture
+    image = photo().convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return image
 
 
 LOSSLESS = {
@@ -106,7 +106,7 @@ LOSSLESS = {
 def test_the_page_sees_the_very_pixels_that_python_sees(name, seen, tmp_path):
     options = {"lossless": True} if name.endswith("webp") else {}
     LOSSLESS[name]().save(tmp_path / name, **options)
-    assert np.array_equal(seen(tmp_path / name), read_picture(tmp_path / name))
+    assert np.array_equal(seen(tmp_path / name), read_image(tmp_path / name))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -114,7 +114,7 @@ def test_a_photo_taken_at_any_angle_is_seen_as_in_python(orientation, seen, tmp_
     exif = Image.Exif()
     exif[0x0112] = orientation
     photo().save(tmp_path / "photo.jpg", exif=exif, quality=95)
-    expected = read_picture(tmp_path / "photo.jpg").astype(int)
+    expected = read_image(tmp_path / "photo.jpg").astype(int)
     assert np.abs(seen(tmp_path / "photo.jpg") - expected).max() <= 1  # decoders of JPEG may round differently
 
 
@@ -123,17 +123,17 @@ def test_a_webp_is_turned_upright_as_in_python(orientation, seen, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
     photo(301, 200).save(tmp_path / "photo.webp", exif=exif, lossless=True)
-    assert np.array_equal(seen(tmp_path / "photo.webp"), read_picture(tmp_path / "photo.webp"))
+    assert np.array_equal(seen(tmp_path / "photo.webp"), read_image(tmp_path / "photo.webp"))
 
 
 def test_a_phones_colours_are_seen_as_in_python(seen, tmp_path):
     photo().save(tmp_path / "p3.png", icc_profile=display_p3.profile())
-    expected = read_picture(tmp_path / "p3.png").astype(int)
+    expected = read_image(tmp_path / "p3.png").astype(int)
     photo().save(tmp_path / "plain.png")
-    assert np.abs(expected - read_picture(tmp_path / "plain.png")).max() > 5
+    assert np.abs(expected - read_image(tmp_path / "plain.png")).max() > 5
     photo().convert("L").save(tmp_path / "grey.png", icc_profile=display_p3.profile())
     for name in ("p3.png", "grey.png"):
-        difference = seen(tmp_path / name) - read_picture(tmp_path / name).astype(int)
+        difference = seen(tmp_path / name) - read_image(tmp_path / name).astype(int)
         assert np.abs(difference).max() <= 2, name  # each rounds in its own way
 
 
@@ -141,15 +141,15 @@ def test_sixteen_bits_and_a_vast_profile_are_seen_as_in_python(seen, tmp_path):
     Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16).save(tmp_path / "deep.png")
     photo().save(tmp_path / "vast.png", icc_profile=bytes(2_000_000))
     for name in ("deep.png", "vast.png"):
-        assert np.array_equal(seen(tmp_path / name), read_picture(tmp_path / name)), name
+        assert np.array_equal(seen(tmp_path / name), read_image(tmp_path / name)), name
 
 
-def test_a_transparent_picture_is_laid_on_white(seen, tmp_path):
+def test_a_transparent_image_is_laid_on_white(seen, tmp_path):
     see_through().save(tmp_path / "a.png")
-    assert np.abs(seen(tmp_path / "a.png") - read_picture(tmp_path / "a.png").astype(int)).max() <= 1
+    assert np.abs(seen(tmp_path / "a.png") - read_image(tmp_path / "a.png").astype(int)).max() <= 1
 
 
-def test_what_is_no_picture_is_refused_in_the_same_words_as_in_python(seen, tmp_path):
+def test_what_is_no_image_is_refused_in_the_same_words_as_in_python(seen, tmp_path):
     content = {
         "empty.png": b"", "poem.png": b"Roses are red.\n", "drawing.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         "cut.jpg": PHOTO.read_bytes()[:2000], "half.jpg": PHOTO.read_bytes()[:40_000], "cut.png": PNG[: len(PNG) // 2],
@@ -157,22 +157,22 @@ def test_what_is_no_picture_is_refused_in_the_same_words_as_in_python(seen, tmp_
     }  # fmt: skip
     for name, data in content.items():
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(PictureError) as refused:
-            read_picture(tmp_path / name)
+        with pytest.raises(ImageError) as refused:
+            read_image(tmp_path / name)
         assert seen(tmp_path / name) == str(refused.value)
 
 
 def test_too_many_pixels_are_refused_in_the_same_words_as_in_python(seen, tmp_path):
     Image.new("1", (8000, 6300)).save(tmp_path / "vast.png")
-    assert pictures.MAX_PIXELS < 8000 * 6300
-    with pytest.raises(PictureError) as refused:
-        read_picture(tmp_path / "vast.png")
+    assert images.MAX_PIXELS < 8000 * 6300
+    with pytest.raises(ImageError) as refused:
+        read_image(tmp_path / "vast.png")
     assert seen(tmp_path / "vast.png") == str(refused.value)
 
 
-def png_of(picture):
+def png_of(image):
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -254,7 +254,7 @@ def answer_to(visit, path):
     return np.array(found[0]), np.array(found[1]).reshape(-1, 32, 32)
 
 
-def real_pictures(folder):
+def real_images(folder):
     """Photographs that come with installed packages and, where CIFAR-10 is available, some of its test set."""
     from s12lib.data.location import default_data_dir
 
@@ -268,13 +268,13 @@ def real_pictures(folder):
 
 
 @pytest.mark.slow
-def test_the_page_answers_as_python_does_on_real_pictures(loaded, tmp_path):
+def test_the_page_answers_as_python_does_on_real_images(loaded, tmp_path):
     from s12lib import gradcam, load_pretrained, predict
 
     network = load_pretrained()
-    for path in real_pictures(tmp_path):
+    for path in real_images(tmp_path):
         probabilities, heatmaps = answer_to(loaded, path)
-        image = read_picture(path)
+        image = read_image(path)
         assert np.abs(probabilities - predict(network, image)[0].numpy()).max() < 1e-3, path.name
         expected = gradcam(network, np.repeat(image[None], 10, axis=0), targets=range(10)).numpy()
         assert np.abs(heatmaps - expected).max() < 1e-3, path.name
@@ -300,9 +300,9 @@ def test_the_page_shows_its_answer_and_any_class_by_keyboard(loaded):
     after = page.evaluate("document.getElementById('try-heatmap').toDataURL()")
     assert before != after
     page.keyboard.press("Tab")
-    page.keyboard.press("Home")  # opacity 0: the picture itself
+    page.keyboard.press("Home")  # opacity 0: the image itself
     shown = page.evaluate("document.getElementById('try-heatmap').toDataURL()")
-    assert shown == page.evaluate("document.getElementById('try-picture').toDataURL()")
+    assert shown == page.evaluate("document.getElementById('try-image').toDataURL()")
     page.keyboard.press("End")
 
 
@@ -316,7 +316,7 @@ def test_a_bad_file_gets_its_sentence_and_the_next_good_one_its_answer(loaded, t
 
 
 @pytest.mark.slow
-def test_a_picture_may_be_dropped_and_an_example_be_taken(loaded, tmp_path):
+def test_an_image_may_be_dropped_and_an_example_be_taken(loaded, tmp_path):
     from s12lib.app.examples import FOLDER
 
     flower = FOLDER / "flower.jpg"

@@ -87,7 +87,7 @@ def test_each_pixel_of_an_image_is_drawn_as_a_clean_square(name):
 
 def test_image_whose_pixels_would_not_be_whole_ones_is_refused():
     with pytest.raises(ValueError, match="multiple of 32"):
-        canvas.picture(Figure(), IMAGES[0], 0, 0, 100)
+        canvas.show_image(Figure(), IMAGES[0], 0, 0, 100)
 
 
 def test_alt_text_follows_the_data():
@@ -110,7 +110,7 @@ def test_alt_text_follows_the_data():
     ],
 )
 def test_long_captions_are_wrapped_and_cut_off_nowhere(draw):
-    caption = "How much each pixel moves one middle place, on average, of 16 test pictures of CIFAR-10; " * 2
+    caption = "How much each pixel moves one middle place, on average, of 16 test images of CIFAR-10; " * 2
     drawing = draw(caption)
     drawn = pixels(drawing)[..., :3]
     assert nothing_touches_the_edge(drawn)

@@ -1,4 +1,4 @@
-"""Heatmaps on pictures: each place drawn as its square of pixels, on one fixed scale, told in the alt text."""
+"""Heatmaps on images: each place drawn as its square of pixels, on one fixed scale, told in the alt text."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_a_4x4_map_is_drawn_as_four_by_four_squares():
     assert (shown[0, 0] != shown[-1, -1]).any()
 
 
-def test_the_picture_shines_through_as_far_as_the_opacity_lets_it():
+def test_the_image_shines_through_as_far_as_the_opacity_lets_it():
     assert [image.get_alpha() for image in heat_of(table(opacities=[1, 0.3]))[:2]] == [1, 0.3]
 
 

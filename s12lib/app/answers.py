@@ -1,4 +1,4 @@
-"""What the app answers to pictures and settings, without any of Gradio: checked, pure, the same for every visitor."""
+"""What the app answers to images and settings, without any of Gradio: checked, pure, the same for every visitor."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from s12lib.app.familiarity import UNFAMILIAR, Familiarity
-from s12lib.data.image_files import read_picture
+from s12lib.data.image_files import read_image
 from s12lib.data.pixels import normalize
 from s12lib.errors import CourseError
 from s12lib.explain.closed_form import logits_and_class_maps
@@ -23,7 +23,7 @@ APP_METHODS = ("gradcam", "gradcam++", "hirescam")  # each of them answers for a
 PREDICTED = "the predicted class"
 ALL_LAYERS = "all layers"  # side by side
 CLOSED_FORM = ("layer3", "gradcam")  # what a forward pass tells by itself
-MOST_PICTURES = 8  # at a time: their heatmaps at the widest layer take about a second
+MAX_IMAGES = 8  # at a time: their heatmaps at the widest layer take about a second
 
 
 class RequestError(CourseError):
@@ -32,7 +32,7 @@ class RequestError(CourseError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a visitor chose, checked. ``target`` is a class number, or None for each picture's predicted class."""
+    """What a visitor chose, checked. ``target`` is a class number, or None for each image's predicted class."""
 
     top: int
     layer: str
@@ -43,11 +43,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Answer:
-    """All there is to say about one picture.
+    """All there is to say about one image.
 
     ``image (32, 32, 3)`` uint8 is what the network was shown. ``heats`` holds, by layer, a map ``(32, 32)`` in [0, 1]
     of what speaks for class ``target``, which has ``target_probability``. ``top`` holds (class, probability), the
-    likeliest first. ``familiar`` is None where no threshold was measured. ``preview`` is a JPEG of the whole picture.
+    likeliest first. ``familiar`` is None where no threshold was measured. ``preview`` is a JPEG of the whole image.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Answer:
         return list(self.heats.values())[-1]
 
     def plain(self) -> dict[str, Any]:
-        """The answer as JSON can hold it, without the pictures."""
+        """The answer as JSON can hold it, without the images."""
         top = [{"class": name, "probability": probability} for name, probability in self.top]
         return {
             "name": self.name,
@@ -120,12 +120,12 @@ class Expert:
         return Settings(count, str(layer), str(method), wanted, float(opacity))
 
     def read(self, paths: Sequence[str]) -> np.ndarray:
-        """The picture files as the network sees them, ``(N, 32, 32, 3)`` uint8. Raises PictureError or RequestError."""
+        """The image files as the network sees them, ``(N, 32, 32, 3)`` uint8. Raises ImageError or RequestError."""
         if not paths:
-            raise RequestError("Choose a picture first: upload one, or pick an example.")
-        if len(paths) > MOST_PICTURES:
-            raise RequestError(f"At most {MOST_PICTURES} pictures go at a time, but there are {len(paths)}.")
-        return np.stack([read_picture(path) for path in paths])
+            raise RequestError("Choose an image first: upload one, or pick an example.")
+        if len(paths) > MAX_IMAGES:
+            raise RequestError(f"At most {MAX_IMAGES} images go at a time, but there are {len(paths)}.")
+        return np.stack([read_image(path) for path in paths])
 
     def answers(
         self,
@@ -134,7 +134,7 @@ class Expert:
         settings: Settings,
         previews: Sequence[bytes | None] | None = None,
     ) -> list[Answer]:
-        """One answer a picture, in order; ``images (N, 32, 32, 3)`` uint8."""
+        """One answer an image, in order; ``images (N, 32, 32, 3)`` uint8."""
         with evaluating(self.network):
             logits, maps = logits_and_class_maps(self.network, normalize(images))
         probabilities = logits.softmax(1)

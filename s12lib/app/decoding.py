@@ -1,6 +1,6 @@
 """Decodes uploads in child processes, which can be ended: a file made to take for ever costs seconds, and only its own.
 
-Run as a module it is the child: a line of JSON with paths comes in, a line of JSON for each picture goes out.
+Run as a module it is the child: a line of JSON with paths comes in, a line of JSON for each image goes out.
 """
 
 import base64
@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from s12lib.data.image_files import PictureError, display_name, middle_square, open_picture, reduced, to_rgb
+from s12lib.data.image_files import ImageError, display_name, middle_square, open_image, reduced, to_rgb
 
-SECONDS = 5  # of processor time that the pictures of one request may take together; a large photo takes half of one
+SECONDS = 5  # of processor time that the images of one request may take together; a large photo takes half of one
 PATIENCE = 60  # seconds on the clock after which a child is ended in any case
 MEMORY = 3 * 2**30  # bytes for one child; 50 million pixels need about a third of it
 PREVIEW = 192  # pixels, the longer side
@@ -30,21 +30,21 @@ PREVIEW = 192  # pixels, the longer side
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture as the network sees it, ``image (32, 32, 3)`` uint8, and as its owner knows it, the square marked."""
+    """An image as the network sees it, ``image (32, 32, 3)`` uint8, and as its owner knows it, the square marked."""
 
     image: np.ndarray
     preview: bytes  # JPEG
 
 
 def seen(path: Path | str) -> Seen:
-    """What a file shows. Raises PictureError."""
-    picture = to_rgb(open_picture(path))
-    return Seen(reduced(picture), _jpeg(with_square(picture)))
+    """What a file shows. Raises ImageError."""
+    image = to_rgb(open_image(path))
+    return Seen(reduced(image), _jpeg(with_square(image)))
 
 
-def with_square(picture: Image.Image) -> Image.Image:
+def with_square(image: Image.Image) -> Image.Image:
     """A small copy, in which all that is outside the middle square is pale and the square has a frame."""
-    small = picture.copy()
+    small = image.copy()
     small.thumbnail((PREVIEW, PREVIEW))
     left, top, right, bottom = middle_square(small.size)
     pale = Image.blend(small, Image.new("RGB", small.size, "white"), 0.6)
@@ -54,9 +54,9 @@ def with_square(picture: Image.Image) -> Image.Image:
     return pale
 
 
-def _jpeg(picture: Image.Image) -> bytes:
+def _jpeg(image: Image.Image) -> bytes:
     with io.BytesIO() as file:
-        picture.save(file, "JPEG", quality=85)
+        image.save(file, "JPEG", quality=85)
         return file.getvalue()
 
 
@@ -77,7 +77,7 @@ class Decoders:
         self.free.put(self._child(self.free.get()))
 
     def read(self, paths: Sequence[str | Path]) -> list[Seen]:
-        """What each file shows. Raises PictureError, naming the file, for the first that cannot be used."""
+        """What each file shows. Raises ImageError, naming the file, for the first that cannot be used."""
         child = self.free.get()
         try:
             child = self._child(child)
@@ -127,10 +127,10 @@ def _ask(child: subprocess.Popen, paths: Sequence[str | Path]) -> list[Seen]:
             line = child.stdout.readline()
             if not line:
                 _end(child)
-                raise PictureError(f"{display_name(path)} takes too long to decode: choose a simpler picture.")
+                raise ImageError(f"{display_name(path)} takes too long to decode: choose a simpler image.")
             answer = json.loads(line)
             if "refused" in answer:
-                raise PictureError(answer["refused"])
+                raise ImageError(answer["refused"])
             pixels = np.frombuffer(base64.b64decode(answer["image"]), np.uint8).reshape(32, 32, 3)
             found.append(Seen(pixels, base64.b64decode(answer["preview"])))
     finally:
@@ -142,7 +142,7 @@ def _ask(child: subprocess.Popen, paths: Sequence[str | Path]) -> list[Seen]:
 
 
 def serve(seconds: int) -> None:
-    """Answer line after line until the parent closes the pipe, or has ended; stop at the first picture refused."""
+    """Answer line after line until the parent closes the pipe, or has ended; stop at the first image refused."""
     limit("RLIMIT_AS", MEMORY)
     for line in sys.stdin:
         limit("RLIMIT_CPU", int(time.process_time()) + 1 + seconds)
@@ -150,7 +150,7 @@ def serve(seconds: int) -> None:
             try:
                 shown = seen(path)
                 answer = {name: base64.b64encode(value).decode() for name, value in _parts(shown).items()}
-            except PictureError as error:
+            except ImageError as error:
                 answer = {"refused": str(error)}
             print(json.dumps(answer), flush=True)
             if "refused" in answer:

@@ -1,4 +1,4 @@
-"""The app's examples and its gallery of mistakes, as ``s12 examples`` measured them: pictures and honest outcomes."""
+"""The app's examples and its gallery of mistakes, as ``s12 examples`` measured them: images and honest outcomes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ RECORD = "measured.json"
 
 @dataclass(frozen=True)
 class Example:
-    """A picture to try, and what the network answered to it: ``truth`` is None where no class would be right."""
+    """An image to try, and what the network answered to it: ``truth`` is None where no class would be right."""
 
     file: str
     shows: str
@@ -37,7 +37,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test picture that the network was most certain of and wrong about.
+    """A test image that the network was most certain of and wrong about.
 
     ``maps`` holds the class maps of its answer and of the truth at layer3, each 4 × 4, as `class_maps` gives them.
     """

@@ -1,4 +1,4 @@
-"""How familiar a picture looks to the network: a score from its logits, held against a threshold from the card.
+"""How familiar an image looks to the network: a score from its logits, held against a threshold from the card.
 
 Score and threshold are measured by :mod:`s12lib.app.familiarity_threshold`, with ``s12 familiarity``.
 """
@@ -19,14 +19,14 @@ SCORES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 UNFAMILIAR = (
-    "This picture is unlike those that the network was trained on, so its answer may mean little: it has to name one "
+    "This image is unlike those that the network was trained on, so its answer may mean little: it has to name one "
     "of its classes, whatever it is shown."
 )
 
 
 @dataclass(frozen=True)
 class Familiarity:
-    """Which score says how familiar a picture is, and from where on it is; None where no threshold was measured.
+    """Which score says how familiar an image is, and from where on it is; None where no threshold was measured.
 
     ``false_rate`` is the share of real images, which chose nothing, that are warned of all the same.
     """
@@ -51,9 +51,9 @@ class Familiarity:
         return f"{UNFAMILIAR} (One real image in {1 / self.false_rate:.0f} gets this warning, too.)"
 
     def score(self, logits: torch.Tensor) -> float:
-        """The score of one picture's logits ``(C,)``: the higher, the more familiar."""
+        """The score of one image's logits ``(C,)``: the higher, the more familiar."""
         return SCORES[self.score_name](logits).item()
 
     def knows(self, logits: torch.Tensor) -> bool | None:
-        """Whether the picture counts as familiar, or None where no threshold was measured."""
+        """Whether the image counts as familiar, or None where no threshold was measured."""
         return None if self.threshold is None else self.score(logits) >= self.threshold

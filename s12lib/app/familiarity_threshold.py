@@ -1,9 +1,9 @@
-"""Measures how well the network tells unfamiliar pictures from familiar ones, and from where on the app warns.
+"""Measures how well the network tells unfamiliar images from familiar ones, and from where on the app warns.
 
-The threshold is the score that FALSE_WARNING_RATE of the familiar pictures fall below: the field's custom of judging
-such scores where 95 % of the familiar pictures pass. Which score is taken is measured, too: the one that best tells
-familiar pictures from four kinds of drawn ones. Pictures that the network was trained on look more familiar than new
-ones, so weights that were trained on everything get their threshold from every other picture of the test set, which is
+The threshold is the score that FALSE_WARNING_RATE of the familiar images fall below: the field's custom of judging
+such scores where 95 % of the familiar images pass. Which score is taken is measured, too: the one that best tells
+familiar images from four kinds of drawn ones. Images that the network was trained on look more familiar than new
+ones, so weights that were trained on everything get their threshold from every other image of the test set, which is
 a look at it, and the rest of the test set says how often a warning is needless.
 """
 
@@ -27,11 +27,11 @@ from s12lib.inference import logits_of
 from s12lib.schemas import Card, check
 from s12lib.weights.pretrained import WeightsError, load_weights, read_card
 
-FALSE_WARNING_RATE = 0.05  # of the validation pictures; so many needless warnings buy the others
+FALSE_WARNING_RATE = 0.05  # of the validation images; so many needless warnings buy the others
 
 
-def unfamiliar_pictures(count: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Pictures of nothing that CIFAR-10 knows: four kinds, each ``(count, 32, 32, 3)`` uint8, the same for a seed."""
+def unfamiliar_images(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Images of nothing that CIFAR-10 knows: four kinds, each ``(count, 32, 32, 3)`` uint8, the same for a seed."""
     rng = np.random.default_rng(seed)
     colours = rng.integers(0, 256, (count, 1, 1, 3), dtype=np.uint8)
     return {
@@ -77,13 +77,13 @@ def pieces_of_photographs(count: int, seed: int = 0) -> np.ndarray:
 
 
 def auroc(familiar: torch.Tensor, unfamiliar: torch.Tensor) -> float:
-    """How often a familiar picture scores above an unfamiliar one (a tie counts half): 0.5 is chance, 1 is perfect."""
+    """How often a familiar image scores above an unfamiliar one (a tie counts half): 0.5 is chance, 1 is perfect."""
     above = (familiar[:, None] > unfamiliar).double() + 0.5 * (familiar[:, None] == unfamiliar)
     return above.mean().item()
 
 
 def measure_familiarity(familiar: torch.Tensor, unfamiliar: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """The best score and its threshold, from the logits ``(N, C)`` of familiar pictures and of unfamiliar ones.
+    """The best score and its threshold, from the logits ``(N, C)`` of familiar images and of unfamiliar ones.
 
     Raises CourseError for logits that are not finite, of which no threshold can be made.
     """
@@ -99,14 +99,14 @@ def measure_familiarity(familiar: torch.Tensor, unfamiliar: dict[str, torch.Tens
 
 
 def warned(logits: torch.Tensor, measured: dict[str, Any]) -> float:
-    """The share of the pictures with these logits ``(N, C)`` that would be warned of."""
+    """The share of the images with these logits ``(N, C)`` that would be warned of."""
     return (SCORES[measured["score"]](logits).double() < measured["threshold"]).double().mean().item()
 
 
 def write_familiarity(weights: Path, count: int = 250) -> dict[str, Any]:
     """Measure score and threshold for a file of weights, write them into its card, and return what was written.
 
-    ``count`` is how many unfamiliar pictures of each kind are taken. Raises WeightsError, DataError or CourseError.
+    ``count`` is how many unfamiliar images of each kind are taken. Raises WeightsError, DataError or CourseError.
     """
     network, card = load_weights(weights), read_card(weights)
     held_out = ("validation_size", "validation_share")  # there must be a split to choose on, also after a run on all
@@ -118,12 +118,12 @@ def write_familiarity(weights: Path, count: int = 250) -> dict[str, Any]:
     right = test.argmax(1) == labels
     trained_on_all = data.name != Shapes.name and card["train_images"] > len(data.splits["train"].labels)
     if trained_on_all:
-        chosen_on, split, test, right = test[::2], "test, every other picture", test[1::2], right[1::2]
+        chosen_on, split, test, right = test[::2], "test, every other image", test[1::2], right[1::2]
     else:
         chosen_on, split = logits_of(network, data.splits["validation"].images), "validation"
     kinds = {
         kind: logits_of(network, images)
-        for kind, images in unfamiliar_pictures(count).items()
+        for kind, images in unfamiliar_images(count).items()
         if not (kind == "drawn shapes" and data.name == Shapes.name)
     }
     measured: Any = measure_familiarity(chosen_on, kinds)

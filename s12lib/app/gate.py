@@ -23,11 +23,11 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-BUSY = "The app is busy with the pictures of others: try again in a few seconds."
+BUSY = "The app is busy with the images of others: try again in a few seconds."
 NOT_UNDERSTOOD = "That request is not understood: the page's footer links to a description of what the app takes."
 NOT_FOUND = "There is nothing at that address: the page's footer links to a description of what the app offers."
-TOO_LARGE = "That request is too large: upload pictures, and choose settings from those on the page."
-TOO_MANY = "At most {most} pictures go at a time, but there are {count}."
+TOO_LARGE = "That request is too large: upload images, and choose settings from those on the page."
+TOO_MANY = "At most {most} images go at a time, but there are {count}."
 
 MAX_BODY = 100_000  # bytes of JSON; what the page sends has a few thousand
 MAX_UNHEARD = 5.0  # seconds that a request may be in the queue while nobody listens for its answer
@@ -53,8 +53,8 @@ class Refused(Exception):
 class Gate:
     """The first thing that a request meets. ``blocks`` is Gradio's page, whose queue knows who waits for what."""
 
-    def __init__(self, app: Any, blocks: Any, uploads: Uploads, most_pictures: int) -> None:
-        self.app, self.blocks, self.uploads, self.most_pictures = app, blocks, uploads, most_pictures
+    def __init__(self, app: Any, blocks: Any, uploads: Uploads, max_images: int) -> None:
+        self.app, self.blocks, self.uploads, self.max_images = app, blocks, uploads, max_images
         self.endpoints = {fn.api_name for fn in blocks.fns.values() if fn.api_visibility == "public"}
         self.listening: Counter[str] = Counter()
         blocks.is_awaited = self.is_awaited
@@ -129,8 +129,8 @@ class Gate:
     def check_count(self, given: list[Any]) -> None:
         """Raise Refused where a list of files is longer than any that is answered."""
         for value in given:
-            if isinstance(value, list) and len(value) > self.most_pictures and isinstance(value[0], dict):
-                raise Refused(TOO_MANY.format(most=self.most_pictures, count=len(value)), 422)
+            if isinstance(value, list) and len(value) > self.max_images and isinstance(value[0], dict):
+                raise Refused(TOO_MANY.format(most=self.max_images, count=len(value)), 422)
 
     # ---- who waits for an answer ----
 
@@ -199,7 +199,7 @@ class Gate:
                 content = await file.read()
                 await file.close()
                 self.uploads.room_for(visitor, len(content))
-                paths.append(await asyncio.to_thread(self.uploads.keep, visitor, file.filename or "picture", content))
+                paths.append(await asyncio.to_thread(self.uploads.keep, visitor, file.filename or "image", content))
         finally:
             self.uploads.release(word)
         await JSONResponse(paths)(scope, receive, send)
@@ -216,11 +216,11 @@ class Gate:
                 yield part
 
         try:
-            form = await MultiPartParser(request.headers, stream(), max_files=self.most_pictures, max_fields=8).parse()
+            form = await MultiPartParser(request.headers, stream(), max_files=self.max_images, max_fields=8).parse()
         except (MultiPartException, KeyError) as error:
             many = "Too many files" in str(error)
             raise Refused(
-                TOO_MANY.format(most=self.most_pictures, count="more") if many else NOT_UNDERSTOOD, 422
+                TOO_MANY.format(most=self.max_images, count="more") if many else NOT_UNDERSTOOD, 422
             ) from None
         return [value for _, value in form.multi_items() if not isinstance(value, str)]
 

@@ -1,7 +1,7 @@
 """Draws the app's examples and its gallery of mistakes, and measures what the network really answers to them.
 
 ``s12 examples`` does it anew for the weights that come with the package. Of CIFAR-10's test set nothing is picked by
-hand: it takes the first picture of each class, and the mistakes that the network was most certain of.
+hand: it takes the first image of each class, and the mistakes that the network was most certain of.
 """
 
 import json
@@ -19,7 +19,7 @@ from s12lib.app.examples import RECORD, Example, Mistake
 from s12lib.app.familiarity_threshold import page_of_text
 from s12lib.app.render import enlarged
 from s12lib.data.cifar10 import CLASSES
-from s12lib.data.image_files import read_picture
+from s12lib.data.image_files import read_image
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.datamodule import CIFAR10
 from s12lib.explain import class_maps
@@ -27,7 +27,7 @@ from s12lib.files import atomic_path, atomic_write
 from s12lib.inference import logits_of
 
 MISTAKES = 20
-BAND = 40  # pixels of white above and below an example's picture, which the app's centre crop takes away again
+BAND = 40  # pixels of white above and below an example's image, which the app's centre crop takes away again
 DEFAULTS = Settings(top=3, layer="layer3", method=APP_METHODS[0], target=None, opacity=0.6)
 
 PHOTOGRAPHS = {  # file: (resource, what is on it, where it comes from)
@@ -62,7 +62,7 @@ def write_examples() -> str:
     images, labels = (part.numpy() for part in data.splits["test"][:2])
     first = [int(np.flatnonzero(labels == label)[0]) for label in range(len(CLASSES))]
     mistakes = list(_mistakes(expert, images, labels))
-    candidates = [*_test_pictures(images, labels, [*first, mistakes[0].index]), *_photographs(), *_drawn()]
+    candidates = [*_test_images(images, labels, [*first, mistakes[0].index]), *_photographs(), *_drawn()]
     examples = [_measured(expert, example) for example in candidates]
     record = {
         "weights_sha256": expert.card["sha256"],
@@ -80,16 +80,16 @@ def write_examples() -> str:
 
 
 def _measured(expert: Expert, example: Example) -> Example:
-    (answer,) = expert.answers([example.file], np.stack([read_picture(example.path)]), DEFAULTS)
+    (answer,) = expert.answers([example.file], np.stack([read_image(example.path)]), DEFAULTS)
     best, probability = answer.top[0]
     return replace(example, answer=best, probability=probability, familiar=answer.familiar)
 
 
-def _test_pictures(images: np.ndarray, labels: np.ndarray, indices: Sequence[int]) -> Iterator[Example]:
-    """Figures with captions above and below: cropped to its middle square, each is the test picture, bit by bit."""
+def _test_images(images: np.ndarray, labels: np.ndarray, indices: Sequence[int]) -> Iterator[Example]:
+    """Figures with captions above and below: cropped to its middle square, each is the test image, bit by bit."""
     for index in indices:
         truth = CLASSES[labels[index]]
-        figure = _captioned(enlarged(images[index], 256), f"CIFAR-10 test picture {index}", f"labelled {truth}")
+        figure = _captioned(enlarged(images[index], 256), f"CIFAR-10 test image {index}", f"labelled {truth}")
         file = f"test_{index}_{truth}.png"
         _save(figure, file)
         yield Example(file, f"{truth} (test {index})", truth, "CIFAR-10's test set (Krizhevsky, 2009)")
@@ -106,14 +106,14 @@ def _photographs() -> Iterator[Example]:
 def _drawn() -> Iterator[Example]:
     rng = np.random.default_rng(0)
     shapes, labels, _ = draw_shapes(1, 0, "validation")
-    pictures = {
+    images = {
         "text.png": ("text", page_of_text(rng)),
         "noise.png": ("noise", Image.fromarray(enlarged(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)))),
         "flat.png": ("one flat colour", Image.new("RGB", (192, 192), "#0072B2")),
         "shape.png": (f"a drawn {SHAPE_CLASSES[labels[0]]}", Image.fromarray(enlarged(shapes[0]))),
     }
-    for file, (shows, picture) in pictures.items():
-        _save(picture, file)
+    for file, (shows, image) in images.items():
+        _save(image, file)
         yield Example(file, shows, None, "drawn by this course")
 
 
@@ -144,6 +144,6 @@ def _captioned(panel: np.ndarray, above: str, below: str) -> Image.Image:
     return figure
 
 
-def _save(picture: Image.Image, file: str) -> None:
+def _save(image: Image.Image, file: str) -> None:
     with atomic_path(app_examples.FOLDER / file) as partial:
-        picture.save(partial, "JPEG" if file.endswith(".jpg") else "PNG", quality=85, optimize=True)
+        image.save(partial, "JPEG" if file.endswith(".jpg") else "PNG", quality=85, optimize=True)

@@ -1,5 +1,5 @@
 () => {
-  // What Gradio's upload box does not do: pictures are pasted, and dropped beside the box; HEIC gets a word of advice.
+  // What Gradio's upload box does not do: images are pasted, and dropped beside the box; HEIC gets a word of advice.
   const box = () => document.querySelector("#ask input[type=file]");
   const heic = (files) => [...files].find((file) => /\.(heic|heif)$/i.test(file.name) || /hei[cf]/.test(file.type));
 
@@ -30,7 +30,7 @@
   document.addEventListener("drop", (event) => {
     const files = [...(event.dataTransfer?.files ?? [])];
     const inBox = event.target.closest?.("#ask");
-    if (!inBox) event.preventDefault(); // or the browser would leave the page for the picture
+    if (!inBox) event.preventDefault(); // or the browser would leave the page for the image
     if (inBox ? refused(files) : files.length) event.stopImmediatePropagation();
     if (!inBox) give(files);
   }, true);

@@ -8,7 +8,7 @@ import numpy as np
 from s12lib.app.answers import (
     ALL_LAYERS,
     APP_METHODS,
-    MOST_PICTURES,
+    MAX_IMAGES,
     PREDICTED,
     Answer,
     Expert,
@@ -36,13 +36,13 @@ from s12lib.explain.inputs import LAYERS
 QUEUE_SIZE = 20  # requests in the queue; whoever comes after them is told that the app is busy
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 ENDINGS = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"]
-NOT_UNDERSTOOD = "That is not understood: upload picture files, and choose settings from those on the page."
-EMPTY = "<p>Upload a picture or pick an example: the answer will be here.</p>"
+NOT_UNDERSTOOD = "That is not understood: upload image files, and choose settings from those on the page."
+EMPTY = "<p>Upload an image or pick an example: the answer will be here.</p>"
 INTRODUCTION = """# What does a small network see?
 
-Show it a picture of one of these, and see what it says and where it looks: {classes}."""
-ABOUT = f"""A convolutional network of {{size:.1f}} million parameters, trained on the 32 × 32 pictures of {{dataset}}.
-Pictures are {", ".join(FORMATS)} up to {MAX_BYTES // 1_000_000} MB, at most {MOST_PICTURES} at a time with
+Show it an image of one of these, and see what it says and where it looks: {classes}."""
+ABOUT = f"""A convolutional network of {{size:.1f}} million parameters, trained on the 32 × 32 images of {{dataset}}.
+Images are {", ".join(FORMATS)} up to {MAX_BYTES // 1_000_000} MB, at most {MAX_IMAGES} at a time with
 {VISITOR_BYTES // 1_000_000} MB together; of an animation the first frame counts. The middle square of each is reduced
 to 32 × 32 pixels. Your file is deleted as soon as it has been looked at; these pixels and a small preview are kept for
 at most an hour."""
@@ -77,11 +77,11 @@ class PlainBlocks(gr.Blocks):
         if files in (None, []):
             return
         if names_an_address(files):
-            raise refusal("Upload the picture itself: the app does not fetch what lies at an address.")
+            raise refusal("Upload the image itself: the app does not fetch what lies at an address.")
         if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
             raise refusal(NOT_UNDERSTOOD)
-        if len(files) > MOST_PICTURES:
-            raise refusal(f"At most {MOST_PICTURES} pictures go at a time, but there are {len(files)}.")
+        if len(files) > MAX_IMAGES:
+            raise refusal(f"At most {MAX_IMAGES} images go at a time, but there are {len(files)}.")
         if not all(isinstance(file.get("path"), str) and self.uploads.is_within(file["path"]) for file in files):
             raise refusal(NOT_UNDERSTOOD)
 
@@ -118,7 +118,7 @@ class Page:
     # ---- what is computed ----
 
     def explain(self, files: Any, top: Any, layer: Any, method: Any, target: Any, opacity: Any) -> tuple[str, Any]:
-        """What is in pictures, and where the evidence for a class lies: the answers as HTML, and as data."""
+        """What is in images, and where the evidence for a class lies: the answers as HTML, and as data."""
         try:
             return self.shown(*self.uploaded(files, (top, layer, method, target, opacity)))
         except CourseError as error:
@@ -127,12 +127,12 @@ class Page:
     def uploaded(self, files: Any, settings: tuple[Any, ...]) -> tuple[list[Answer], Settings]:
         wanted = self.expert.settings(*settings)
         if not files:
-            raise RequestError("Choose a picture first: upload one, or pick an example.")
+            raise RequestError("Choose an image first: upload one, or pick an example.")
         found = self.uploads.read([file["path"] for file in files])
         return self.answers([str(file.get("orig_name") or file["path"]) for file in files], found, wanted), wanted
 
     def answers(self, names: list[str], found: list[Seen], wanted: Settings) -> list[Answer]:
-        names = [display_name(name) or "picture" for name in names]
+        names = [display_name(name) or "image" for name in names]
         return self.expert.answers(
             names, np.stack([one.image for one in found]), wanted, [one.preview for one in found]
         )
@@ -206,7 +206,7 @@ class Page:
         html, plain = self.on_page(None, first, *defaults)
         with gr.Row(elem_id="try"):
             with gr.Column(elem_id="ask"):
-                files = gr.File(label="Your pictures", file_count="multiple", file_types=ENDINGS, height=140)
+                files = gr.File(label="Your images", file_count="multiple", file_types=ENDINGS, height=140)
                 gr.Markdown("or one of these:")
                 strip = gr.HTML(thumbnails_html(self.examples), elem_id="examples", js_on_load=ON_EXAMPLE)
                 example = gr.Number(first, visible=False)
@@ -253,7 +253,7 @@ class Page:
 
     def _gallery(self) -> None:
         gr.Markdown(
-            "Pictures of the test set that the network was wrong about, those first that it was most certain of. "
+            "Images of the test set that the network was wrong about, those first that it was most certain of. "
             "Grad-CAM shows what speaks for its answer, and what for the label. Some labels are wrong themselves: "
             "judge for yourself."
         )

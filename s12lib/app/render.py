@@ -32,7 +32,7 @@ SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
 
 def png_address(pixels: np.ndarray) -> str:
-    """``(H, W, 3)`` uint8 RGB → the picture as a data address."""
+    """``(H, W, 3)`` uint8 RGB → the image as a data address."""
     with io.BytesIO() as file:
         Image.fromarray(pixels).save(file, "PNG", optimize=True)
         return data_address(file.getvalue())
@@ -44,7 +44,7 @@ def data_address(content: bytes, kind: str = "png") -> str:
 
 
 def with_heat(image: np.ndarray, heat: np.ndarray, opacity: float, side: int = 32) -> np.ndarray:
-    """A heatmap over its picture: ``(32, 32, 3)`` uint8 and ``(32, 32)`` in [0, 1] → ``(side, side, 3)`` uint8.
+    """A heatmap over its image: ``(32, 32, 3)`` uint8 and ``(32, 32)`` in [0, 1] → ``(side, side, 3)`` uint8.
 
     The course's colours for heat (inferno), as opaque everywhere as ``opacity`` in [0, 1] says.
     """
@@ -62,7 +62,7 @@ def enlarged(image: np.ndarray, side: int = 192) -> np.ndarray:
 
 
 def answers_html(answers: Sequence[Answer], settings: Settings) -> str:
-    """A card for each picture: what the network saw, the heatmaps, the likeliest classes, and a warning if need be."""
+    """A card for each image: what the network saw, the heatmaps, the likeliest classes, and a warning if need be."""
     return f'<div class="answers">{"".join(_answer(answer, settings) for answer in answers)}</div>'
 
 
@@ -76,7 +76,7 @@ def _answer(answer: Answer, settings: Settings) -> str:
     warning = "" if answer.familiar in (None, True) else f'<p class="warning">{escape(answer.warning)}</p>'
     figures = [_figure(png_address(answer.image), "what the network sees: 32 × 32 pixels")]
     if answer.preview:
-        figures.insert(0, _figure(data_address(answer.preview, "jpeg"), "your picture, and the square that is cut out"))
+        figures.insert(0, _figure(data_address(answer.preview, "jpeg"), "your image, and the square that is cut out"))
     for layer, heat in answer.heats.items():
         shown = png_address(with_heat(answer.image, heat, settings.opacity))
         figures.append(_figure(shown, heat_words(answer.target, heat, settings.method, layer)))
@@ -119,7 +119,7 @@ def _scale() -> str:
     colours = ", ".join(f"rgb({r} {g} {b})" for r, g, b in stops)
     return (
         f'<p class="scale">no evidence <span style="background: linear-gradient(to right, {colours})"></span> '
-        "most evidence in this picture</p>"
+        "most evidence in this image</p>"
     )
 
 
@@ -132,15 +132,15 @@ def _figure(address: str, words: str) -> str:
 
 
 def thumbnails_html(examples: Sequence[Example]) -> str:
-    """A button for each example, with the middle of its picture."""
+    """A button for each example, with the middle of its image."""
     return f'<div class="thumbnails">{"".join(_thumbnail(k, example) for k, example in enumerate(examples))}</div>'
 
 
 def _thumbnail(number: int, example: Example) -> str:
-    with Image.open(example.path) as picture, io.BytesIO() as file:
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        square = picture.convert("RGB").crop((left, top, left + side, top + side))
+    with Image.open(example.path) as image, io.BytesIO() as file:
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        square = image.convert("RGB").crop((left, top, left + side, top + side))
         square.resize((64, 64)).save(file, "JPEG", quality=80)
         address = data_address(file.getvalue(), "jpeg")
     return f'<button type="button" data-example="{number}"><img src="{address}" alt="">{escape(example.shows)}</button>'
@@ -153,7 +153,7 @@ def mistakes_html(mistakes: Sequence[Mistake], with_maps: bool) -> str:
 
 def _mistake(mistake: Mistake, with_maps: bool) -> str:
     image = np.asarray(Image.open(FOLDER / mistake.picture).convert("RGB"))
-    shown = [(image, f"CIFAR-10 test picture {mistake.index}")]
+    shown = [(image, f"CIFAR-10 test image {mistake.index}")]
     if with_maps:
         heats = enlarge(torch.tensor(mistake.maps).relu()).numpy()
         shown += [
@@ -168,7 +168,7 @@ def _mistake(mistake: Mistake, with_maps: bool) -> str:
 
 
 def card_html(card: Card, classes: Sequence[str], examples: Sequence[Example]) -> str:
-    """The whole tab: facts, accuracies, what is known of unfamiliar pictures, and where the examples come from."""
+    """The whole tab: facts, accuracies, what is known of unfamiliar images, and where the examples come from."""
     network = card["architecture"]
     facts = {
         "Weights": f"{card['name']}, SHA-256 {card['sha256'][:16]}…",
@@ -207,26 +207,26 @@ def _accuracies(card: Card) -> str:
     plain, tta = card["test_accuracy"], card["test_accuracy_tta"]
     if plain is None:
         return "<h2>Accuracy</h2><p>It has not been measured.</p>"
-    rows = {"as the pictures are, as in this app": f"{plain:.2%}", "averaged with their mirror images": f"{tta:.2%}"}
+    rows = {"as the images are, as in this app": f"{plain:.2%}", "averaged with their mirror images": f"{tta:.2%}"}
     return f"<h2>Accuracy on the test set of {escape(card['dataset'])}</h2>{_facts(rows.items())}"
 
 
 def _familiarity(card: Card) -> str:
-    title = "<h2>Pictures unlike the training data</h2>"
+    title = "<h2>Images unlike the training data</h2>"
     if "familiarity" not in card:
-        return f"{title}<p>No threshold was measured for these weights, so the app warns of no picture.</p>"
+        return f"{title}<p>No threshold was measured for these weights, so the app warns of no image.</p>"
     measured = card["familiarity"]
     chosen = measured.get("chosen_on") or measured["validation"]  # as older cards call it
     seen = "which the network was trained on" if chosen["seen_in_training"] else "which the network had not seen"
-    names = {"validation": "validation pictures", "test": "real pictures that chose nothing (test set)"}
+    names = {"validation": "validation images", "test": "real images that chose nothing (test set)"}
     rows = {names.get(kind, kind): percent(share) for kind, share in measured["warned"].items()}
     right = ""
     if "warned_and_right" in measured:
         share = percent(measured["warned_and_right"])
-        right = f"Of the real pictures warned of, {share} are rightly answered all the same. "
+        right = f"Of the real images warned of, {share} are rightly answered all the same. "
     return (
         f"{title}<p>The app warns where the {escape(measured['score'])} of the logits is below "
-        f"{measured['threshold']:.2f}. The threshold was chosen on {chosen['images']:,} pictures of "
+        f"{measured['threshold']:.2f}. The threshold was chosen on {chosen['images']:,} images of "
         f"{escape(chosen['dataset'])} ({escape(chosen.get('split', 'validation'))}), {seen}. Warned of are:</p>"
         f"{_facts(rows.items())}<p>{right}No warning does not mean that the network knows what it is looking at.</p>"
     )

@@ -1,4 +1,4 @@
-"""The app: pictures in, classes and heatmaps out. ``s12 app`` starts it; a Space calls ``launch`` likewise.
+"""The app: images in, classes and heatmaps out. ``s12 app`` starts it; a Space calls ``launch`` likewise.
 
 Gradio is imported only when the app is built, since that takes seconds.
 """
@@ -127,7 +127,7 @@ def server_settings(blocks: "gradio.Blocks") -> dict[str, Any]:
     from gradio.themes import Default
     from starlette.middleware import Middleware
 
-    from s12lib.app.answers import MOST_PICTURES
+    from s12lib.app.answers import MAX_IMAGES
     from s12lib.app.gate import BUSY, NOT_UNDERSTOOD, Gate, says
     from s12lib.app.render import CSS, SCRIPT
     from s12lib.data.image_files import MAX_BYTES
@@ -138,7 +138,7 @@ def server_settings(blocks: "gradio.Blocks") -> dict[str, Any]:
     async def not_understood(*_: Any) -> Any:
         return says(NOT_UNDERSTOOD, 422)
 
-    gate = Middleware(Gate, blocks=blocks, uploads=the_uploads(), most_pictures=MOST_PICTURES)
+    gate = Middleware(Gate, blocks=blocks, uploads=the_uploads(), max_images=MAX_IMAGES)
     fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     return {
         "theme": Default(**fonts),

@@ -19,12 +19,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from s12lib.app.decoding import Decoders, Seen
-from s12lib.data.image_files import MAX_BYTES, PictureError, display_name
+from s12lib.data.image_files import MAX_BYTES, ImageError, display_name
 from s12lib.errors import CourseError
 
 PREFIX = "page-resnet-"
 MAX_AGE = 3600.0  # seconds that a file may wait to be looked at, and that its pixels are remembered
-MAX_REMEMBERED = 1000  # pictures; about 20 kB each
+MAX_REMEMBERED = 1000  # images; about 20 kB each
 VISITOR_BYTES = 64_000_000  # that one address may have on disk
 ALL_BYTES = 256_000_000  # that all may have on disk together
 FULL = "There is no room for more uploads just now: try again in a minute."
@@ -59,7 +59,7 @@ class Uploads:
             theirs = sum(held for who, held, _ in self.held.values() if who == visitor)
             everybodys = sum(held for _, held, _ in self.held.values())
         if theirs + size > VISITOR_BYTES:
-            raise UploadError(f"Uploads may have {VISITOR_BYTES // 1_000_000} MB at a time: choose smaller pictures.")
+            raise UploadError(f"Uploads may have {VISITOR_BYTES // 1_000_000} MB at a time: choose smaller images.")
         if everybodys + size > ALL_BYTES:
             raise UploadError(FULL)
 
@@ -80,8 +80,8 @@ class Uploads:
         """Write a file; returns its path. Raises UploadError for one that is too large."""
         if len(content) > MAX_BYTES:
             shown = display_name(name)
-            raise UploadError(f"{shown} is larger than {MAX_BYTES // 1_000_000} MB: choose a smaller picture.")
-        path = self.folder / secrets.token_hex(16) / (display_name(name).strip(". ") or "picture")
+            raise UploadError(f"{shown} is larger than {MAX_BYTES // 1_000_000} MB: choose a smaller image.")
+        path = self.folder / secrets.token_hex(16) / (display_name(name).strip(". ") or "image")
         path.parent.mkdir(mode=0o700)
         path.write_bytes(content)
         with self.guard:
@@ -96,7 +96,7 @@ class Uploads:
         )
 
     def read(self, paths: Sequence[str]) -> list[Seen]:
-        """What each file shows, and off the disk with it. Raises PictureError for the first that cannot be used."""
+        """What each file shows, and off the disk with it. Raises ImageError for the first that cannot be used."""
         with self.guard:  # whoever asks about the same file waits for its pixels
             self.guard.wait_for(lambda: self.being_read.isdisjoint(paths))
             known = {path: self.remembered[path][0] for path in paths if path in self.remembered}
@@ -104,7 +104,7 @@ class Uploads:
             self.being_read.update(wanted)
         try:
             if gone := [path for path in wanted if path not in self.held]:
-                raise PictureError(f"{display_name(gone[0])} is no longer here: choose it again.")
+                raise ImageError(f"{display_name(gone[0])} is no longer here: choose it again.")
             known |= zip(wanted, self.decoders.read(wanted) if wanted else (), strict=True)
             with self.guard:
                 self.remembered.update({path: (known[path], time.time()) for path in wanted})

@@ -30,7 +30,7 @@ def run(options: Namespace) -> None:
     import numpy as np
 
     from s12lib import viz
-    from s12lib.data.image_files import display_name, read_picture
+    from s12lib.data.image_files import display_name, read_image
     from s12lib.errors import did_you_mean
     from s12lib.explain import enlarge, gradcam
     from s12lib.files import atomic_write
@@ -43,7 +43,7 @@ def run(options: Namespace) -> None:
     if options.target not in (None, *classes):
         likely = did_you_mean(options.target, classes)
         raise ValueError(f"--target must be one of {', '.join(classes)}, but it is {options.target!r}{likely}")
-    images = np.stack([read_picture(path) for path in options.images])
+    images = np.stack([read_image(path) for path in options.images])
     probabilities = predict(network, images)
     print_top(options.images, probabilities, 5, classes)
     predicted = probabilities.argmax(1).tolist()

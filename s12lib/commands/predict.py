@@ -23,12 +23,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     import numpy as np
 
-    from s12lib.data.image_files import read_picture
+    from s12lib.data.image_files import read_image
     from s12lib.inference import predict
     from s12lib.weights.pretrained import class_names, load_weights, read_card, weights_path
 
     weights = weights_path(options.weights)
-    images = np.stack([read_picture(path) for path in options.images])
+    images = np.stack([read_image(path) for path in options.images])
     probabilities = predict(load_weights(weights), images)
     print_top(options.images, probabilities, options.top, class_names(read_card(weights)))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s12lib.data.image_files import PictureError, read_picture
+from s12lib.data.image_files import ImageError, read_image
 from s12lib.data.image_folders import folders_in, images_in, refuse_wrong_depth, said_of, split_folders
 from s12lib.data.location import DataError
 from s12lib.data.splits import Split
@@ -24,7 +24,7 @@ def read_class_folders(folder: Path, validation_share: float, test_share: float)
 
     A dataset that is split already, into folders such as train, valid and test, keeps its splits; a split that it lacks
     is taken from train by its share. An image that lies in two of its splits is kept in the one that measures.
-    Raises DataError when the folder holds no classes or a class is missing in a split, PictureError for a broken file.
+    Raises DataError when the folder holds no classes or a class is missing in a split, ImageError for a broken file.
     """
     given = split_folders(folder)
     if not given:
@@ -61,7 +61,7 @@ def in_drawn_order(images: np.ndarray, labels: np.ndarray, places: np.ndarray) -
 def read_images(folder: Path, classes: list[str], dataset: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every image: ``(N, 32, 32, 3)`` uint8, its label int64, and its place from 0 to 1, by which it is split.
 
-    Raises DataError for a folder that is no class, or a class without images, and PictureError for a broken file.
+    Raises DataError for a folder that is no class, or a class without images, and ImageError for a broken file.
     """
     if others := [entry.name for entry in folders_in(folder) if entry.name not in classes]:
         raise DataError(f"{folder} holds {', '.join(others)}, of which there is nothing to train on.")
@@ -74,9 +74,9 @@ def read_images(folder: Path, classes: list[str], dataset: Path) -> tuple[np.nda
             raise DataError(f"{folder / name} holds no image that can be read{why}.")
         for path in paths:
             try:
-                images.append(read_picture(path))
-            except PictureError as error:
-                raise PictureError(f"{path.relative_to(dataset)}: {error}") from error
+                images.append(read_image(path))
+            except ImageError as error:
+                raise ImageError(f"{path.relative_to(dataset)}: {error}") from error
         labels += [label] * len(paths)
     if unread:
         print(f"Of {folder}, {said_of(unread)}.", file=sys.stderr)

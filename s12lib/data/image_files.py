@@ -1,4 +1,4 @@
-"""Any picture file → the 32×32 RGB array that the network is shown: one rule for commands, app and exports."""
+"""Any image file → the 32×32 RGB array that the network is shown: one rule for commands, app and exports."""
 
 import io
 import struct
@@ -20,8 +20,8 @@ DRAWN = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
 """The chunks of a PNG that say what it looks like, and which way up."""
 
 
-class PictureError(CourseError):
-    """A file that is no picture we can use; the message is one sentence for people and names no folder."""
+class ImageError(CourseError):
+    """A file that is no image we can use; the message is one sentence for people and names no folder."""
 
 
 def display_name(name: object, most: int = 40) -> str:
@@ -37,8 +37,8 @@ def display_name(name: object, most: int = 40) -> str:
     return last if len(last) <= most else f"{last[: most - end - 1]}…{last[-end:]}"
 
 
-def open_picture(path: Path | str) -> Image.Image:
-    """The picture in a file, the first frame of an animation. Raises PictureError.
+def open_image(path: Path | str) -> Image.Image:
+    """The image in a file, the first frame of an animation. Raises ImageError.
 
     Only JPEG, PNG, WebP, GIF and BMP are read, up to 20 MB and 50 million pixels, and the size is looked at before any
     pixel is decoded. Pipes, devices and folders are not opened.
@@ -48,34 +48,34 @@ def open_picture(path: Path | str) -> Image.Image:
     try:
         found = path.stat()
         if S_ISDIR(found.st_mode):
-            raise PictureError(f"{name} is a folder: name the pictures in it.")
+            raise ImageError(f"{name} is a folder: name the images in it.")
         if not S_ISREG(found.st_mode):
-            raise PictureError(f"{name} is not a file that holds a picture.")
+            raise ImageError(f"{name} is not a file that holds an image.")
         if found.st_size > MAX_BYTES:
-            raise PictureError(f"{name} is larger than {MAX_BYTES // 1_000_000} MB: choose a smaller picture.")
+            raise ImageError(f"{name} is larger than {MAX_BYTES // 1_000_000} MB: choose a smaller image.")
         return _decoded(path, name)
     except UnidentifiedImageError as error:
         if is_heic(path):
-            raise PictureError(f"{name} is in HEIC, which is not read: export it as JPEG.") from error
-        raise PictureError(f"{name} is not a picture in one of the formats {', '.join(FORMATS)}.") from error
+            raise ImageError(f"{name} is in HEIC, which is not read: export it as JPEG.") from error
+        raise ImageError(f"{name} is not an image in one of the formats {', '.join(FORMATS)}.") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels.") from error
+        raise ImageError(f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels.") from error
     except FileNotFoundError as error:
-        raise PictureError(f"There is no file {name}.") from error
+        raise ImageError(f"There is no file {name}.") from error
     except PermissionError as error:
-        raise PictureError(f"{name} may not be read by you: look at its permissions.") from error
+        raise ImageError(f"{name} may not be read by you: look at its permissions.") from error
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        raise PictureError(f"{name} is damaged or cut short and cannot be read as a picture.") from error
+        raise ImageError(f"{name} is damaged or cut short and cannot be read as an image.") from error
 
 
 def _decoded(source: Path | io.BytesIO, name: str) -> Image.Image:
     try:
-        picture = Image.open(source, formats=FORMATS)
-        if picture.width * picture.height > MAX_PIXELS:
-            size = f"{picture.width} × {picture.height}"
-            raise PictureError(f"{name} has {size} pixels, more than {MAX_PIXELS // 1_000_000} million.")
-        picture.load()
-        return picture
+        image = Image.open(source, formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            size = f"{image.width} × {image.height}"
+            raise ImageError(f"{name} has {size} pixels, more than {MAX_PIXELS // 1_000_000} million.")
+        image.load()
+        return image
     except ValueError:  # so Pillow refuses a PNG with a huge profile or text, of which we need neither
         content = source.read_bytes() if isinstance(source, Path) else b""
         if not content.startswith(PNG):
@@ -101,56 +101,56 @@ def is_heic(path: Path) -> bool:
     return start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """The picture upright (EXIF), in sRGB (its ICC profile), on white, in mode RGB."""
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The image upright (EXIF), in sRGB (its ICC profile), on white, in mode RGB."""
     with suppress(Exception):  # EXIF that cannot be read says nothing of the orientation, and the pixels are whole
-        picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":  # the upper 8 of 16 bits, as Pillow and browsers take them
-        picture = Image.fromarray((np.clip(np.asarray(picture, dtype=np.float64), 0, 65535) // 256).astype(np.uint8))
-    picture = in_srgb(picture)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("RGB")
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":  # the upper 8 of 16 bits, as Pillow and browsers take them
+        image = Image.fromarray((np.clip(np.asarray(image, dtype=np.float64), 0, 65535) // 256).astype(np.uint8))
+    image = in_srgb(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
 
 
-def in_srgb(picture: Image.Image) -> Image.Image:
-    """The picture in sRGB, if its ICC profile says that it is in other colours, such as a phone's Display P3.
+def in_srgb(image: Image.Image) -> Image.Image:
+    """The image in sRGB, if its ICC profile says that it is in other colours, such as a phone's Display P3.
 
     Transparency stays. A profile that cannot be read, or is one for another kind of colours, is as good as none.
     """
-    profile = picture.info.get("icc_profile")
+    profile = image.info.get("icc_profile")
     if not profile:
-        return picture
+        return image
     with suppress(ImageCms.PyCMSError, KeyError, OSError, TypeError, ValueError):
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if ImageCms.getProfileDescription(source).startswith("sRGB"):  # which would only be rounded anew
-            return picture
+            return image
         alpha, mode = None, {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}[source.profile.xcolor_space.strip()]
-        if mode != "CMYK" and picture.has_transparency_data:
-            alpha = picture.convert("RGBA").getchannel("A")
-        if (mode == "CMYK") != (picture.mode == "CMYK") or (mode == "L" and picture.mode not in ("1", "L", "LA")):
-            return picture
+        if mode != "CMYK" and image.has_transparency_data:
+            alpha = image.convert("RGBA").getchannel("A")
+        if (mode == "CMYK") != (image.mode == "CMYK") or (mode == "L" and image.mode not in ("1", "L", "LA")):
+            return image
         srgb = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(picture.convert(mode), source, srgb, outputMode="RGB")
+        converted = ImageCms.profileToProfile(image.convert(mode), source, srgb, outputMode="RGB")
         assert converted is not None  # only `inPlace` gives none
         if alpha is not None:
             converted.putalpha(alpha)
         return converted
-    return picture
+    return image
 
 
-def to_32x32(picture: Image.Image) -> np.ndarray:
+def to_32x32(image: Image.Image) -> np.ndarray:
     """``(32, 32, 3)`` uint8 RGB: upright, in sRGB, on white, centre-cropped to a square, reduced by area.
 
     Pillow's BOX filter when shrinking, BICUBIC when enlarging.
     """
-    return reduced(to_rgb(picture))
+    return reduced(to_rgb(image))
 
 
-def reduced(picture: Image.Image) -> np.ndarray:
-    """The middle square of a picture in mode RGB, reduced or enlarged to ``(32, 32, 3)`` uint8."""
-    square = picture.crop(middle_square(picture.size))
+def reduced(image: Image.Image) -> np.ndarray:
+    """The middle square of an image in mode RGB, reduced or enlarged to ``(32, 32, 3)`` uint8."""
+    square = image.crop(middle_square(image.size))
     shrinks = square.width > 32
     return np.array(square.resize((32, 32), Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC))
 
@@ -163,6 +163,6 @@ def middle_square(size: tuple[int, int]) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
-def read_picture(path: Path | str) -> np.ndarray:
-    """The file as the network sees it, ``(32, 32, 3)`` uint8 RGB. Raises PictureError."""
-    return to_32x32(open_picture(path))
+def read_image(path: Path | str) -> np.ndarray:
+    """The file as the network sees it, ``(32, 32, 3)`` uint8 RGB. Raises ImageError."""
+    return to_32x32(open_image(path))

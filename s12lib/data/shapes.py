@@ -1,7 +1,7 @@
-"""Ten kinds of drawn objects on cluttered 32×32 pictures, each with the mask of its object: data without a download.
+"""Ten kinds of drawn objects on cluttered 32×32 images, each with the mask of its object: data without a download.
 
 Made for this course, and not CIFAR-10: an accuracy measured here says nothing about an accuracy measured there.
-Every picture follows from ``(seed, split, index)`` alone. The bits come from NumPy's ``SeedSequence`` and the raw
+Every image follows from ``(seed, split, index)`` alone. The bits come from NumPy's ``SeedSequence`` and the raw
 stream of ``PCG64``, which NumPy keeps as they are, and the drawing uses only ``+ - * /``, comparisons and square roots,
 which IEEE 754 rounds alike on every machine: no sine, no logarithm, no floating-point sum over an axis.
 """
@@ -19,9 +19,9 @@ SIZE = 32  # pixels along a side
 SPLITS = ("train", "validation", "test")
 
 _SAMPLES = 4  # a pixel is averaged over 4 × 4 points, which smooths the object's edge
-_CHUNK = 250  # pictures drawn at a time, each chunk from its own random stream; a multiple of the ten kinds
-_AREA = (0.09, 0.15)  # the object's share of the picture, the same for every kind, so that it tells nothing
-_MARGIN = 1  # pixels, at least, between the object and the picture's border
+_CHUNK = 250  # images drawn at a time, each chunk from its own random stream; a multiple of the ten kinds
+_AREA = (0.09, 0.15)  # the object's share of the image, the same for every kind, so that it tells nothing
+_MARGIN = 1  # pixels, at least, between the object and the image's border
 _TURN = 0.35  # tangent of half the largest rotation: 39 degrees
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # brightness of red, green and blue (ITU-R BT.601)
 _FIFTHS = ((0.0, 1.0), (0.951057, 0.309017), (0.587785, -0.809017), (-0.587785, -0.809017), (-0.951057, 0.309017))
@@ -91,7 +91,7 @@ def _unit_areas() -> Floats:
     return (np.array(counts) / 200**2).astype(np.float32)
 
 
-# --- Drawing. Below, n is a chunk's number of pictures, and colours are red, green, blue in [0, 1]. ---
+# --- Drawing. Below, n is a chunk's number of images, and colours are red, green, blue in [0, 1]. ---
 
 
 def _uniform(bits: np.random.PCG64, low: float, high: float, *shape: int) -> Floats:
@@ -109,7 +109,7 @@ def _colours(bits: np.random.PCG64, luma: Floats, vividness: float) -> Floats:
 
 
 def _blend(images: Floats, alpha: Floats, colours: Floats) -> Floats:
-    """Paint one colour a picture over it, as thickly as ``alpha (n, 32, 32)`` in [0, 1] says."""
+    """Paint one colour an image over it, as thickly as ``alpha (n, 32, 32)`` in [0, 1] says."""
     return images + alpha[..., None] * (colours[:, None, None, :] - images)
 
 
@@ -167,7 +167,7 @@ def _move(bits: np.random.PCG64, covered: Floats) -> Floats:
     n = len(covered)
     way = _uniform(bits, -1, 1, n, 2)
     length = np.sqrt(way[:, 0] * way[:, 0] + way[:, 1] * way[:, 1] + np.float32(1e-6))
-    # On a ring: neither in the middle, nor in the picture's corners.
+    # On a ring: neither in the middle, nor in the image's corners.
     towards = np.clip(way * (_uniform(bits, 0.95, 1.1, n) / length)[:, None], -1, 1)
     source = []
     for axis in (1, 2):
@@ -179,10 +179,10 @@ def _move(bits: np.random.PCG64, covered: Floats) -> Floats:
 
 
 def _draw_chunk(seed: int, split: str, chunk: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Bools]:
-    """One chunk of ``_CHUNK`` pictures, labels and masks, from a random stream of its own."""
+    """One chunk of ``_CHUNK`` images, labels and masks, from a random stream of its own."""
     bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), chunk)))
     order = bits.random_raw(_CHUNK).reshape(-1, len(_KINDS))
-    labels = order.argsort(axis=1).astype(np.uint8).ravel()  # every ten pictures hold each kind once
+    labels = order.argsort(axis=1).astype(np.uint8).ravel()  # every ten images hold each kind once
     darker, contrast = _uniform(bits, 0.08, 0.5, _CHUNK), _uniform(bits, 0.22, 0.42, _CHUNK)
     lit = _uniform(bits, -1, 1, _CHUNK) < 0  # is the object the brighter of the two?
     images = _background(bits, np.where(lit, darker, darker + contrast))
@@ -195,11 +195,11 @@ def _draw_chunk(seed: int, split: str, chunk: int) -> tuple[NDArray[np.uint8], N
 
 
 def draw_shapes(count: int, seed: int, split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Bools]:
-    """Draw the first ``count`` pictures of a split: bit-equal on every run, and a longer draw begins with a shorter.
+    """Draw the first ``count`` images of a split: bit-equal on every run, and a longer draw begins with a shorter.
 
     Returns ``images (count, 32, 32, 3) uint8 RGB``, ``labels (count,) uint8`` (places in ``SHAPE_CLASSES``, shuffled,
     balanced within one) and ``masks (count, 32, 32) bool``, True where the object covers at least half of the pixel.
-    The object lies off the centre, wholly inside, and takes 8% to 17% of the picture whatever its kind.
+    The object lies off the centre, wholly inside, and takes 8% to 17% of the image whatever its kind.
     Raises ``ValueError`` for a count below one, a negative seed, or a split not in ``SPLITS``.
     """
     for name, value, least in (("count", count, 1), ("seed", seed, 0)):

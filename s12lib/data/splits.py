@@ -16,7 +16,7 @@ class Split(NamedTuple):
 
 
 def fingerprint(split: Split) -> str:
-    """The first 16 hex digits of the SHA-256 of a split's images and labels: which pictures were these?"""
+    """The first 16 hex digits of the SHA-256 of a split's images and labels: which images were these?"""
     digest = hashlib.sha256(split.images.numpy().tobytes())
     digest.update(split.labels.numpy().astype(np.uint8).tobytes())
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Grad-CAM: which parts of a picture speak for a class, according to one layer of the network.
+"""Grad-CAM: which parts of an image speak for a class, according to one layer of the network.
 
 The formulas are those of the library grad-cam (pytorch_grad_cam), which computes on a float32 copy of the model. So
 the model's mode, hooks, ``requires_grad`` and gradients cannot change, whatever happens, and other threads may use it.

@@ -54,7 +54,7 @@ def localization_scores(
 
 
 def baseline_scores(masks: Array) -> dict[str, Scores]:
-    """What maps reach that have not seen the pictures: noise on 4×4 places, and a Gaussian in the middle."""
+    """What maps reach that have not seen the images: noise on 4×4 places, and a Gaussian in the middle."""
     count = len(masks)
     return {
         "random map": scores(random_maps(count), masks),

@@ -3,7 +3,7 @@
 Every measure takes a batch and gives one value an image; :func:`s12lib.explain.intervals.confidence_interval` turns
 those into a mean and its interval over images. Where pixels are ordered by a map, ties are broken by a smooth random
 map, so that a flat map scores like the random baseline. ``targets`` is as in :func:`s12lib.explain.cam.gradcam`: None
-means the classes that the model predicts for the unchanged pictures.
+means the classes that the model predicts for the unchanged images.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ def deletion_curves(
 def insertion_curves(
     model: nn.Module, images_uint8: Images, maps: Array, targets: Targets = None, steps: int = 16
 ) -> torch.Tensor:
-    """The target's probability while a blurred picture gets its pixels back, those the map ranks highest first.
+    """The target's probability while a blurred image gets its pixels back, those the map ranks highest first.
 
     ``images_uint8 (N, 32, 32, 3)``, ``maps (N, 32, 32)`` → ``(N, steps + 1)`` float32, at shares 0, 1/steps, …, 1.
     The blur is that of RISE's authors: Gaussian, 11 × 11 pixels, σ 5.

@@ -26,7 +26,7 @@ def random_maps(count: int, seed: int = 0, cells: int = 4) -> torch.Tensor:
 def gaussian_maps(count: int, sigma: float = 8.0) -> torch.Tensor:
     """A baseline that knows only that objects tend to be in the middle: exp(-r² / 2σ²), r and σ in pixels.
 
-    → ``(count, 32, 32)`` float32, all alike, each map's maximum 1. σ is a quarter of the picture by default.
+    → ``(count, 32, 32)`` float32, all alike, each map's maximum 1. σ is a quarter of the image by default.
     """
     offset = torch.arange(32) - 15.5
     bell = torch.exp(-(offset**2) / (2 * sigma**2))

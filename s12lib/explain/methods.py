@@ -44,7 +44,7 @@ class RawEigenCAM(_Raw, EigenCAM):
 
     The sign of a principal component is open, and LAPACK's choice differs between machines. Here the larger of the two
     extremes is positive, as in Seg-Eigen-CAM (Chung & Ying, 2025, https://doi.org/10.3390/app15137562, equation 13).
-    The library decomposes each picture's activations with a square U, which nobody reads and which costs most of it.
+    The library decomposes each image's activations with a square U, which nobody reads and which costs most of it.
     """
 
     def get_cam_image(self, _input: Any, _layer: Any, _targets: Any, activations: Any, *_rest: Any) -> Any:

@@ -38,7 +38,7 @@ def export_onnx(
 
     ``precision="float16"`` halves the file: the weights of convolutions and head are stored in float16 and turned into
     float32 when the file is loaded, so it runs wherever the other does. What ``card`` says of classes, licence and
-    accuracy goes into the file's metadata. Returns a report: ``precision``, ``opset``, ``bytes``, ``pictures`` (how
+    accuracy goes into the file's metadata. Returns a report: ``precision``, ``opset``, ``bytes``, ``images`` (how
     many it was verified on), ``largest_difference`` (of a logit or a place of a class map from the model's),
     ``milliseconds`` (the median for one image) and ``test_accuracy`` (a share of 1, or None).
     Raises ExportError, leaving no file, when the answers differ by more than TOLERANCE, when the file cannot be written

@@ -36,9 +36,9 @@ BINARY = ("*.safetensors", "*.png", "*.jpg")  # the Hub takes such files by Git 
 ABOUT = """
 # {title}
 
-A ResNet of {parameters:,} parameters (David C. Page's, from DAWNBench), trained on {dataset}, says what is in a
-picture, and Grad-CAM shows where it saw the evidence. It knows {classes} classes and answers with one of them whatever
-it is shown; a picture that is unlike its training data gets a warning.
+A ResNet of {parameters:,} parameters (David C. Page's, from DAWNBench), trained on {dataset}, says what is in an
+image, and Grad-CAM shows where it saw the evidence. It knows {classes} classes and answers with one of them whatever
+it is shown; an image that is unlike its training data gets a warning.
 
 {accuracy}Its card is `s12lib/weights/{weights}.json`.
 
@@ -130,7 +130,7 @@ def readme(card: Card, name: str, parameters: int, pins: dict[str, list[str]]) -
         "python_version": PYTHON,
         "app_file": "app.py",
         "license": card["licence"].lower(),
-        "short_description": "What is in a picture, and where is the evidence?",
+        "short_description": "What is in an image, and where is the evidence?",
     }
     accuracy = "Its accuracy was not measured. "
     if card["test_accuracy"] is not None:

@@ -1,4 +1,4 @@
-"""What an exported network is held against: the PyTorch model's own answers to the same pictures."""
+"""What an exported network is held against: the PyTorch model's own answers to the same images."""
 
 import time
 from collections.abc import Callable, Sequence

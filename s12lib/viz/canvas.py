@@ -85,7 +85,7 @@ def panel(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
     )
 
 
-def picture(figure: Figure, image: Any, left: int, top: int, side: int, **kwargs: Any) -> Axes:
+def show_image(figure: Figure, image: Any, left: int, top: int, side: int, **kwargs: Any) -> Axes:
     """An image whose side, at twice the pixels, is a multiple of its own, so that its pixels are clean squares."""
     pixels = np.asarray(image)
     if 2 * side % pixels.shape[0]:

@@ -123,7 +123,7 @@ def bars(values: Mapping[str, float], title: str, dataset: str, xlabel: str, for
 def reliability(
     confidence: Sequence[float], accuracy: Sequence[float], count: Sequence[int], title: str, dataset: str
 ) -> Drawing:
-    """Accuracy over confidence, a point a bin, the larger the more pictures are in it; the diagonal is honesty."""
+    """Accuracy over confidence, a point a bin, the larger the more images are in it; the diagonal is honesty."""
     figure, top = canvas(NARROW, 452, title, dataset)
     axes = panel(figure, 84, top + 20, 370, 370)
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1.5, label="confidence = accuracy")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from s12lib.viz.canvas import INK, MARGIN, NARROW, WIDE, Drawing, canvas, panel, picture, styled
+from s12lib.viz.canvas import INK, MARGIN, NARROW, WIDE, Drawing, canvas, panel, show_image, styled
 
 
 @styled
@@ -25,7 +25,7 @@ def image_rows(rows: Mapping[str, Any], title: str, dataset: str, scale: float =
         y = top + k * (side + gap)
         figure.text(MARGIN / width, 1 - (y + side / 2) / height, name, va="center", size=12, linespacing=1.3)
         for column, image in enumerate(images):
-            picture(figure, image, names + column * (side + gap), y, side)
+            show_image(figure, image, names + column * (side + gap), y, side)
     listed = ", ".join(name.replace("\n", " ") for name in rows)
     return Drawing(figure, f"{title} ({dataset}) Rows of up to {count} images, from top to bottom: {listed}.")
 
@@ -40,7 +40,7 @@ def image_grid(images: Any, labels: Sequence[str], title: str, dataset: str, col
     figure, top = canvas(WIDE, rows * (side + line), title, dataset)
     for k, (image, label) in enumerate(zip(images, labels, strict=True)):
         row, column = divmod(k, columns)
-        axes = picture(figure, image, MARGIN + column * step, top + row * (side + line), side)
+        axes = show_image(figure, image, MARGIN + column * step, top + row * (side + line), side)
         axes.text(0.5, -3 / side, label, transform=axes.transAxes, ha="center", va="top", size=12)
     listed = ", ".join(label.replace("\n", " ") for label in labels)
     return Drawing(figure, f"{title} ({dataset}) {len(labels)} images: {listed}.")

@@ -1,4 +1,4 @@
-"""Figures of heatmaps on pictures, place by place."""
+"""Figures of heatmaps on images, place by place."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from s12lib.viz.canvas import INK, MARGIN, WIDE, Drawing, canvas, panel, picture, styled
+from s12lib.viz.canvas import INK, MARGIN, WIDE, Drawing, canvas, panel, show_image, styled
 
 GAP, LINE, SCALE_HEIGHT = 5, 21, 52
 
@@ -25,12 +25,12 @@ def heatmap_table(
     across: int = 1,
     meaning: str = "heat: 1 is the hottest place of each map",
 ) -> Drawing:
-    """Pictures, each with its heatmaps to the right of it, all on one scale from 0 to 1; ``across`` pictures a row.
+    """Images, each with its heatmaps to the right of it, all on one scale from 0 to 1; ``across`` images a row.
 
     ``images (n, 32, 32, 3)`` uint8 RGB. ``maps``: ``{column's name: (n, h, h) in [0, 1]}``, h a divisor of 32; each
     place is drawn as the square of pixels that it stands for, so that a 4 × 4 map is seen to be one. A column may also
-    be images, shaped as ``images``: what became of each. ``notes[i]`` are the texts below picture i and its maps.
-    ``opacities`` are the columns'; below 1 the picture shines through, and the colours are no longer quite the scale's.
+    be images, shaped as ``images``: what became of each. ``notes[i]`` are the texts below image i and its maps.
+    ``opacities`` are the columns'; below 1 the image shines through, and the colours are no longer quite the scale's.
     ``meaning`` stands beside the colour bar. Raises ValueError for a map outside [0, 1], or of a side not as above.
     """
     arrays = {name: _checked(name, given, len(images)) for name, given in maps.items()}
@@ -44,7 +44,7 @@ def heatmap_table(
     for k, (image, texts) in enumerate(zip(images, notes, strict=True)):
         x, y = MARGIN + (k % across) * group, top + head + (k // across) * (side + line)
         shown = [image, *(image if each.ndim == 3 else each[k] for each in arrays.values())]
-        panels = [picture(figure, each, x + column * (side + GAP), y, side) for column, each in enumerate(shown)]
+        panels = [show_image(figure, each, x + column * (side + GAP), y, side) for column, each in enumerate(shown)]
         for axes, heat, opacity in zip(panels[1:], arrays.values(), opacities or [1] * len(arrays), strict=True):
             if heat.ndim == 3:
                 axes.imshow(
@@ -89,7 +89,7 @@ def _colour_bar(figure: Figure, top: int, meaning: str) -> None:
 
 
 def _tell(k: int, texts: Sequence[str], arrays: Mapping[str, np.ndarray]) -> str:
-    """What somebody who does not see it should know of picture k: its note, and where each of its maps is hottest."""
+    """What somebody who does not see it should know of image k: its note, and where each of its maps is hottest."""
     notes = [text.replace("\n", " ") for text in texts]
     hot = [
         f"{name.replace(chr(10), ' ')}{f' ({note})' if note else ''}"

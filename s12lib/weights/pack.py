@@ -19,7 +19,7 @@ from s12lib.inference import measure
 from s12lib.training.checkpoints import network_weights, weights_sha256
 
 INTENDED_USE = (
-    "Teaching and experiments on 32x32 pictures of the ten classes. It answers with one of them whatever it is shown, "
+    "Teaching and experiments on 32x32 images of the ten classes. It answers with one of them whatever it is shown, "
     "so nothing that matters to anybody should depend on it."
 )
 

@@ -1,4 +1,4 @@
-/* Any picture file → the 32×32 RGB pixels that the network is shown: the rule of s12lib/data/image_files.py, byte for byte. */
+/* Any image file → the 32×32 RGB pixels that the network is shown: the rule of s12lib/data/image_files.py, byte for byte. */
 "use strict";
 
 const SIDE = 32;
@@ -54,11 +54,11 @@ function resampleLine(from, first, step, table, to, toFirst, toStep) {
   });
 }
 
-/** The middle square of a picture, on white, at 32×32: `Uint8ClampedArray(32 · 32 · 3)`, RGB row by row. */
-function toThirtyTwo(picture) {
-  const side = Math.min(picture.width, picture.height);
-  const left = Math.floor((picture.width - side) / 2);
-  const top = Math.floor((picture.height - side) / 2);
+/** The middle square of an image, on white, at 32×32: `Uint8ClampedArray(32 · 32 · 3)`, RGB row by row. */
+function toThirtyTwo(image) {
+  const side = Math.min(image.width, image.height);
+  const left = Math.floor((image.width - side) / 2);
+  const top = Math.floor((image.height - side) / 2);
   const table = weightsFor(side, side > SIDE ? BOX : BICUBIC);
   const rows = Math.min(side, 64); // at a time, so that a large photo needs little memory
   const canvas = Object.assign(document.createElement("canvas"), { width: side, height: rows });
@@ -67,7 +67,7 @@ function toThirtyTwo(picture) {
   for (let row = 0; row < side; row += rows) {
     context.fillStyle = "white";
     context.fillRect(0, 0, side, rows);
-    context.drawImage(picture, -left, -top - row);
+    context.drawImage(image, -left, -top - row);
     const { data } = context.getImageData(0, 0, side, rows);
     for (let y = 0; y < rows && row + y < side; y++) {
       resampleLine(data, y * side * 4, 4, table, narrow, (row + y) * SIDE * 3, 3);
@@ -96,10 +96,10 @@ function orientationOfWebp(view) {
   return 1;
 }
 
-/** The picture turned and mirrored as an orientation of EXIF asks for. */
-function turned(picture, orientation) {
-  if (orientation === 1) return picture;
-  const { width, height } = picture;
+/** The image turned and mirrored as an orientation of EXIF asks for. */
+function turned(image, orientation) {
+  if (orientation === 1) return image;
+  const { width, height } = image;
   const lies = orientation > 4;
   const canvas = new OffscreenCanvas(lies ? height : width, lies ? width : height);
   const context = canvas.getContext("2d");
@@ -109,36 +109,36 @@ function turned(picture, orientation) {
     6: [0, 1, -1, 0, h, 0], 7: [0, -1, -1, 0, h, w], 8: [0, -1, 1, 0, 0, w],
   };
   context.setTransform(...how[orientation]);
-  context.drawImage(picture, 0, 0);
-  picture.close();
+  context.drawImage(image, 0, 0);
+  image.close();
   return canvas.transferToImageBitmap();
 }
 
 /** A file as the network sees it. What it throws is one sentence for people. */
-async function readPicture(file) {
-  if (file.size > MAX_BYTES) throw Error(`${file.name} is larger than ${MAX_BYTES / 1e6} MB: choose a smaller picture.`);
+async function readImage(file) {
+  if (file.size > MAX_BYTES) throw Error(`${file.name} is larger than ${MAX_BYTES / 1e6} MB: choose a smaller image.`);
   const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 16).arrayBuffer()));
   if (/^[^]{4}ftyp(hei[cxms]|hevc|mif1|msf1)/.test(head)) {
     throw Error(`${file.name} is in HEIC, which is not read: export it as JPEG.`);
   }
   if (!Object.values(FORMATS).some((format) => format.test(head))) {
-    throw Error(`${file.name} is not a picture in one of the formats ${Object.keys(FORMATS).join(", ")}.`);
+    throw Error(`${file.name} is not an image in one of the formats ${Object.keys(FORMATS).join(", ")}.`);
   }
-  let picture;
+  let image;
   try {
     // Upright, since browsers turn a photo as its EXIF says, and in sRGB, whatever its profile; a WebP is turned below.
-    picture = await createImageBitmap(file, { colorSpaceConversion: "default", premultiplyAlpha: "none" });
-    if (FORMATS.WEBP.test(head)) picture = turned(picture, orientationOfWebp(new DataView(await file.arrayBuffer())));
+    image = await createImageBitmap(file, { colorSpaceConversion: "default", premultiplyAlpha: "none" });
+    if (FORMATS.WEBP.test(head)) image = turned(image, orientationOfWebp(new DataView(await file.arrayBuffer())));
   } catch {
-    throw Error(`${file.name} is damaged or cut short and cannot be read as a picture.`);
+    throw Error(`${file.name} is damaged or cut short and cannot be read as an image.`);
   }
   try {
-    if (picture.width * picture.height > MAX_PIXELS) {
-      const size = `${picture.width} × ${picture.height}`;
+    if (image.width * image.height > MAX_PIXELS) {
+      const size = `${image.width} × ${image.height}`;
       throw Error(`${file.name} has ${size} pixels, more than ${MAX_PIXELS / 1e6} million.`);
     }
-    return toThirtyTwo(picture);
+    return toThirtyTwo(image);
   } finally {
-    picture.close();
+    image.close();
   }
 }

@@ -1,4 +1,4 @@
-/* "Try it in the page": the network, exported by `s12 export` and run by onnxruntime-web, on a reader's own picture. */
+/* "Try it in the page": the network, exported by `s12 export` and run by onnxruntime-web, on a reader's own image. */
 "use strict";
 
 (() => {
@@ -8,7 +8,7 @@
   const nearly = (share) => (share < 0.0005 ? "< 0.1 %" : share >= 0.9995 ? "> 99.9 %" : null); // as the app writes it
   const percent = (share) => nearly(share) ?? `${(100 * share).toFixed(1)} %`;
   const state = { files: null, session: null, ort: null, answer: null }; // window.tryPage, for the console and the tests
-  let turn = Promise.resolve(); // one picture after the other
+  let turn = Promise.resolve(); // one image after the other
 
   // ---- the network ----------------------------------------------------------------------------------------------
 
@@ -46,7 +46,7 @@
     part("load").hidden = true;
     part("examples").replaceChildren(...state.files.examples.map(exampleButton));
     part("choose").hidden = false;
-    say("The network is here. Choose a picture.");
+    say("The network is here. Choose an image.");
     part("file").focus();
   }
 
@@ -66,7 +66,7 @@
     };
   }
 
-  /** How familiar a picture looks to the network, as s12lib/app/familiarity.py scores it: log of the summed exponentials. */
+  /** How familiar an image looks to the network, as s12lib/app/familiarity.py scores it: log of the summed exponentials. */
   function energy(logits) {
     const highest = Math.max(...logits);
     return highest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - highest), 0));
@@ -119,7 +119,7 @@
     const column = ["on the left", "in the middle", "on the right"][third(hottest % SIDE)];
     const told = hottest < 0 ? "nothing speaks for it" : `the strongest evidence is ${row}, ${column}`;
     part("caption").textContent = `${name}, ${percent(probabilities[chosen])}: ${told}.`;
-    part("heatmap").setAttribute("aria-label", `Heatmap for ${name} over the picture: ${told}.`);
+    part("heatmap").setAttribute("aria-label", `Heatmap for ${name} over the image: ${told}.`);
   }
 
   function show(name, credit) {
@@ -135,7 +135,7 @@
         return row;
       }),
     );
-    paint(part("picture"), SIDE, SIDE, (at) => pixels.slice(at * 3, at * 3 + 3));
+    paint(part("image"), SIDE, SIDE, (at) => pixels.slice(at * 3, at * 3 + 3));
     paint(part("scale"), 64, 1, (at) => colour(at / 63));
     paintHeatmap();
     part("result").hidden = false;
@@ -147,12 +147,12 @@
     say(`${name}: ${state.files.classes[order[0]]}, ${percent(probabilities[order[0]])}.`);
   }
 
-  /** Look at a picture as soon as the one before is done; `open` gives its file. */
+  /** Look at an image as soon as the one before is done; `open` gives its file. */
   function take(name, open, credit = "") {
     turn = turn.then(async () => {
       say(`Looking at ${name}.`);
       try {
-        state.answer = await answer(await readPicture(await open()));
+        state.answer = await answer(await readImage(await open()));
         show(name, credit);
       } catch (error) {
         part("result").hidden = true;
