@@ -15,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = {"book/try"}  # it computes in a browser; on paper it is an empty box
+SCALE = 0.75  # 16 pixels of the page become 9 points of paper, a printed book's size
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
 
 
@@ -68,7 +69,7 @@ def print_book(site: Path, target: Path) -> None:
             page.evaluate("window.MathJax.startup.promise")
             page.wait_for_load_state("networkidle")
             margins = dict.fromkeys(("top", "bottom", "left", "right"), "16mm")
-            page.pdf(path=target, format="A4", margin=margins, outline=True, tagged=True)
+            page.pdf(path=target, format="A4", scale=SCALE, margin=margins, outline=True, tagged=True)
             browser.close()
     finally:
         server.shutdown()
