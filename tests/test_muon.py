@@ -54,16 +54,24 @@ def by_hand(weight, gradient, buffer, lr, momentum):
 
 def test_muon_takes_the_steps_that_the_singular_values_formula_gives():
     torch.manual_seed(0)
-    weight = nn.Parameter(torch.randn(8, 4, 3, 3, dtype=torch.float64).to(memory_format=torch.channels_last))
-    group = {"params": [weight], "muon_momentum": 0.6, "momentum": 0, "weight_decay": 0, "nesterov": False}
+    shapes = [(8, 4, 3, 3), (6, 8, 3, 3), (8, 4, 3, 3), (8, 4, 3, 3)]  # those of one shape are worked on together
+    weights = [
+        nn.Parameter(torch.randn(shape, dtype=torch.float64).to(memory_format=torch.channels_last)) for shape in shapes
+    ]
+    idle = weights[-1].detach().clone()
+    group = {"params": weights, "muon_momentum": 0.6, "momentum": 0, "weight_decay": 0, "nesterov": False}
     optimizer = Muon([group], 0.1, torch.float64, momentum=0.9, weight_decay=0.1, nesterov=True)
-    expected, buffer = weight.detach().clone(), torch.zeros_like(weight)
+    expected = [(weight.detach().clone(), torch.zeros_like(weight)) for weight in weights[:-1]]
     for _ in range(4):
-        gradient = torch.randn_like(weight)
-        weight.grad = gradient.clone()
+        gradients = [torch.randn_like(weight) for weight in weights[:-1]]
+        for weight, gradient in zip(weights, gradients, strict=False):
+            weight.grad = gradient.clone()
         optimizer.step()
-        expected, buffer = by_hand(expected, gradient, buffer, 0.1, 0.6)
-        torch.testing.assert_close(weight.detach(), expected, rtol=1e-6, atol=1e-6)
+        for k, (weight, gradient) in enumerate(zip(weights, gradients, strict=False)):
+            start, buffer = expected[k]
+            expected[k] = by_hand(start, gradient, buffer, 0.1, 0.6)
+            torch.testing.assert_close(weight.detach(), expected[k][0], rtol=1e-6, atol=1e-6)
+    assert torch.equal(weights[-1], idle), "a filter without a gradient stays"
 
 
 def test_groups_without_muon_take_the_steps_of_sgd():

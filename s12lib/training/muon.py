@@ -49,6 +49,7 @@ class Muon(torch.optim.SGD):
                 loss = closure()
         for group in self.param_groups:
             momentum = group.get("muon_momentum")
+            by_shape: dict[torch.Size, list[torch.Tensor]] = {}
             for weight in group["params"] if momentum is not None else ():
                 if weight.grad is None:
                     continue
@@ -56,9 +57,12 @@ class Muon(torch.optim.SGD):
                 if "muon_buffer" not in state:
                     state["muon_buffer"] = torch.zeros_like(weight)
                 average = state["muon_buffer"].mul_(momentum).add_(weight.grad)
-                ahead = weight.grad.add(average, alpha=momentum)  # Nesterov's
-                update = orthogonalize(ahead.reshape(len(ahead), -1), dtype=self.dtype)
+                weight.grad.add_(average, alpha=momentum)  # Nesterov's
                 weight.mul_(len(weight) ** 0.5 / weight.norm())
-                weight.grad.copy_(update.view(weight.shape))  # for SGD to take, with no momentum of its own
+                by_shape.setdefault(weight.shape, []).append(weight)
+            for weights in by_shape.values():  # those of one shape go through the products together
+                ahead = torch.stack([weight.grad.flatten(1) for weight in weights])
+                for weight, update in zip(weights, orthogonalize(ahead, dtype=self.dtype), strict=True):
+                    weight.grad.copy_(update.view_as(weight))  # for SGD to take, with no momentum of its own
         super().step()
         return loss
