@@ -111,7 +111,9 @@ MINUTES ?= 10
 
 measure: $(READY) ## make the book's numbers anew, by worth, in MINUTES=10; says what it would cost without a GPU
 	@$(BIN)/s12 measure --all --minutes $(MINUTES)
-	@if $(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then $(MAKE) --no-print-directory bench; fi
+	@if $(PY) -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	  $(MAKE) --no-print-directory bench && $(PY) lessons/minutes.py --minutes $(MINUTES) && $(PY) book/front.py; \
+	fi
 
 # ---- using it --------------------------------------------------------------------------------------------------------
 

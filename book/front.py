@@ -3,8 +3,9 @@
 import json
 import re
 import sys
+from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from s12lib.results.tables import fill
 
@@ -42,12 +43,22 @@ def readme_table(lessons: list[Lesson]) -> str:
     return "\n".join(["| lesson | its question | minutes on a CPU |", "|---|---|---|", *rows])
 
 
-def map_table(lessons: list[Lesson]) -> str:
+def map_table(lessons: list[Lesson], timed: dict[str, dict[str, Any]]) -> str:
+    """``timed`` is what ``lessons/minutes.py`` noted, by hardware; the GPU on which most lessons ran is shown."""
+    cards = {name: each["seconds"] for name, each in timed.items() if each["gpu"]}
+    card = max(cards, key=lambda name: len(cards[name]), default="")
+    measured = {stem: str(ceil(seconds / 60)) for stem, seconds in cards.get(card, {}).items()}
     rows = [
-        f"| [{each.title}](../lessons/{each.stem}.ipynb) | {each.question} | {each.gpu} | {each.cpu} |"
+        f"| [{each.title}](../lessons/{each.stem}.ipynb) | {each.question} "
+        f"| {measured.get(each.stem, each.gpu)} | {each.cpu} |"
         for each in lessons
     ]
-    return "\n".join(["| lesson | its question | minutes on a GPU | on a CPU |", "|---|---|---|---|", *rows])
+    estimated = [each.title[:2] for each in lessons if each.stem not in measured]
+    on_gpu = "those on a GPU are estimates"
+    if measured:
+        on_gpu = f"those on a GPU with one {card}" + (f", but estimated for {', '.join(estimated)}" if estimated else "")
+    head = ["| lesson | its question | minutes on a GPU | on a CPU |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, "", f"The minutes on a CPU were measured on two cores; {on_gpu}."])
 
 
 def status_table(lessons: list[Lesson], runs: dict[str, dict[str, str]]) -> str:
@@ -64,7 +75,9 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
     """Each page that shows the lessons, and what it should say."""
     lessons = read_lessons(root)
     runs = json.loads((root / "lessons/status.json").read_text("utf-8"))
-    parts = {"README.md": readme_table(lessons), "book/intro.md": map_table(lessons)}
+    record = root / "lessons/minutes.json"
+    timed = json.loads(record.read_text("utf-8")) if record.exists() else {}
+    parts = {"README.md": readme_table(lessons), "book/intro.md": map_table(lessons, timed)}
     parts["book/status.md"] = status_table(lessons, runs)
     return {root / name: fill((root / name).read_text("utf-8"), text, "lessons") for name, text in parts.items()}
 

@@ -43,6 +43,16 @@ def test_status_says_when_and_with_what_a_lesson_was_executed():
     assert re.search(r"\[01 · The data\].* \| 20\d\d-\d\d-\d\d \| Python 3\.\S+, torch ", table)
 
 
+def test_minutes_on_a_gpu_are_estimates_until_they_were_measured():
+    lessons = front.read_lessons()
+    cpu = {"AMD EPYC, 2 threads": {"gpu": False, "seconds": {"01_data": 9.0}}}
+    assert "those on a GPU are estimates." in front.map_table(lessons, cpu)
+    card = {"Some GPU": {"gpu": True, "seconds": {lesson.stem: 245.0 for lesson in lessons[1:]}}}
+    table = front.map_table(lessons, cpu | card)
+    assert re.search(r"\[01 · The data\].* \| 5 \| \d+ \|$", table, re.M)
+    assert "those on a GPU with one Some GPU, but estimated for 00." in table
+
+
 def test_pdf_holds_every_page_once_and_links_inside_itself(html):
     text = print_pdf.joined(html)
     assert re.findall(r'<div id="([\w-]+)" class="chapter">', text) == [

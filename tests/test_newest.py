@@ -1,6 +1,7 @@
 """``make newest`` says which versions are others than the lock's, and of a lesson that fails where and why."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import nbformat
@@ -54,3 +55,23 @@ def test_a_lesson_that_fails_is_told_with_its_cell_and_the_errors_last_line(cell
     assert told.startswith(expected)
     assert bool(told) == bool(expected)
     assert lesson.read_bytes() == before
+
+
+def test_lessons_are_timed_once_and_one_that_fails_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "lessons")
+    minutes = importlib.import_module("minutes")
+    lessons = [tmp_path / f"0{k}_some.ipynb" for k in range(3)]
+    record = tmp_path / "minutes.json"
+    faults = {"00_some": "", "01_some": "code cell 1: ValueError", "02_some": ""}
+    monkeypatch.setattr(minutes, "failure_of", lambda lesson: faults[lesson.stem])
+    assert minutes.measure(lessons[:2], minutes=1, record=record) == 1
+    assert "01_some: code cell 1: ValueError" in capsys.readouterr().out
+    assert minutes.measure(lessons, minutes=-1, record=record) == 0
+    assert "01_some and what follows: the time is up" in capsys.readouterr().out
+    (here,) = json.loads(record.read_text("utf-8")).values()
+    assert list(here["seconds"]) == ["00_some"]
+    faults["01_some"] = ""
+    minutes.measure(lessons, minutes=1, record=record)
+    assert "00_some" not in capsys.readouterr().out, "what was timed is not run again"
+    (here,) = json.loads(record.read_text("utf-8")).values()
+    assert list(here["seconds"]) == ["00_some", "01_some", "02_some"]
