@@ -56,7 +56,8 @@ def map_table(lessons: list[Lesson], timed: dict[str, dict[str, Any]]) -> str:
     estimated = [each.title[:2] for each in lessons if each.stem not in measured]
     on_gpu = "those on a GPU are estimates"
     if measured:
-        on_gpu = f"those on a GPU with one {card}" + (f", but estimated for {', '.join(estimated)}" if estimated else "")
+        on_gpu = f"those on a GPU with one {card}"
+        on_gpu += f", but estimated for {', '.join(estimated)}" if estimated else ""
     head = ["| lesson | its question | minutes on a GPU | on a CPU |", "|---|---|---|---|"]
     return "\n".join([*head, *rows, "", f"The minutes on a CPU were measured on two cores; {on_gpu}."])
 
