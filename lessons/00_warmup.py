@@ -225,7 +225,8 @@ viz.show(viz.lines(curves, title, where, *axes, log=True))
 # All reds lie between 0 and 1, so a larger slope and a larger intercept do nearly the same to the line: the loss is a
 # long narrow valley. The step that is right across it is a hundred times too short along it, and with a slightly
 # larger one you jump from side to side, higher each time. With numbers around 0 and a spread of 1 the valley is a
-# round bowl, and the gradient points to its middle.
+# round bowl, and the gradient points to its middle. (That one step is enough is special to a line: for this bowl 0.5
+# happens to be the best rate.)
 #
 # > **Finding.** Normalising takes the descent from {{steps_needed}} steps to {{steps_normalised}}. With the raw
 # > numbers a learning rate of {{too_large}} is already too large: after {{len(too_far)}} steps the loss is
@@ -308,8 +309,8 @@ slope, intercept
 # > with two attributes: `data`, here 3.0, and `grad`, 0 at first. `a + b`, `a * b` and `a.relu()`, which is the
 # > larger of `a` and 0, make new Values and remember where they came from. `z.backward()` adds to the `grad` of every
 # > Value that `z` was made of how much `z` changes with it: again on each call, also when two results share a part.
-# > It takes as long as there are Values, not as there are ways between them. Nothing later needs your answer, so you
-# > may come back to this.
+# > It visits each Value once, however many ways lead to it. Nothing later needs your answer, so you may come back to
+# > this.
 
 
 # %% tags=["nbval-check-output"]
@@ -625,7 +626,7 @@ torch_batches = [(x[chosen], y[chosen]) for chosen in batches]
 # ### Exercise: find the bug
 #
 # > **Difficulty 3 of 5, about 20 minutes.** The loop `shipped` below trains a network, and it was published. Run it:
-# > the losses do not go down. It also needs more memory with every step, until it is killed. Write `fit`, which does
+# > the losses do not go down. It also needs a little more memory with every step. Write `fit`, which does
 # > right what `shipped` does wrong. `network` turns inputs into logits, `optimizer` holds its parameters, `batches`
 # > is a list of pairs (inputs, labels). Take one step a batch, and return the list of the losses, each a plain
 # > number, as they were before their steps.
@@ -667,8 +668,8 @@ check("fit", fit)
 # <details>
 # <summary>Second hint</summary>
 #
-# `optimizer.zero_grad()` belongs into the loop, before `backward`. `loss.item()` is the bare number; the tensor would
-# keep alive every intermediate result that it was computed from.
+# `optimizer.zero_grad()` belongs into the loop, before `backward`. `loss.item()` is the bare number; the tensor keeps
+# the memory of how it was computed.
 #
 # </details>
 # <details>
@@ -710,7 +711,7 @@ largest_gap = float(np.abs(W1 - weights["W1"]).max())
 accuracy_of(by_torch), largest_gap < 1e-8
 
 # %% [markdown]
-# The same weights as from your NumPy, to the tenth digit after 1,000 steps. There is no magic in it.
+# The same weights as from your NumPy, to eight decimals, after 1,000 steps. There is no magic in it.
 #
 # Now something that by hand would have meant new formulas: another network, one without the bend.
 
@@ -725,6 +726,7 @@ without_bend, accuracy_of(never_cleared)
 
 # %% [markdown]
 # Weighted sums of weighted sums are weighted sums: without a bend two layers can do no more than one.
+# The second number is that of the network which `shipped` trained above, in 300 steps.
 #
 # > **Finding.** Without the ReLU the accuracy falls from {{accuracy:.1%}} to {{without_bend:.1%}}. Without
 # > `zero_grad`, which is the first bug of `shipped`, it is {{accuracy_of(never_cleared):.1%}}: chance.
@@ -799,14 +801,16 @@ viz.show(viz.lines(curves, title, where, "step", "loss"))
 # > looks better than right: {{runs["never cleared"][-1]:.6f}}. The check finds many bugs, and not all.
 
 # %% [markdown]
-# And what does it prove when the loss does go to 0? Give every image a wrong label, and ask again. Then give the
+# And what does it prove when the loss does go to 0? Give every image a wrong label, images of
+# one class different ones, and ask again. Then give the
 # check to the network of this course, which you will build in [lesson 02](02_model.ipynb): the loop is the one that
 # you wrote.
 
 # %% tags=["nbval-check-output"]
 from s12lib import PageResNet
 
-nonsense = one_batch(labels=(answers + 3) % 10)[-1]
+shift = 1 + torch.arange(len(answers)) % 9
+nonsense = one_batch(labels=(answers + shift) % 10)[-1]
 torch.manual_seed(0)
 network = PageResNet().to(course.device)
 optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
@@ -826,8 +830,9 @@ round(nonsense, 2), page[-1] < 0.1 * page[0]
 # Each of these was found in published code.
 #
 # - **`zero_grad` forgotten.** The gradients of all earlier batches come along. On one batch it looks fine.
-# - **`losses.append(loss)`**, or `total += loss`. Every loss keeps its whole graph alive; memory grows until the run
-#   is killed. Take `loss.item()`.
+# - **`losses.append(loss)`**, or `total += loss`. Every loss keeps its graph. After `backward` only a skeleton
+#   is left of it, but in a loop that just measures, all activations are: memory grows until the run is killed. Take
+#   `loss.item()`.
 # - **Layers in a plain list.** `self.layers = [nn.Linear(48, 64)]` registers nothing, so the optimiser never hears of
 #   them, and they stay random. Take `nn.ModuleList` or `nn.Sequential`.
 # - **Softmax before `F.cross_entropy`.** It learns, only slowly and never well.

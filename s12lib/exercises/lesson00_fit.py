@@ -134,8 +134,8 @@ def _checked_losses(answer: Any) -> Loop:
             raise Mistake(f"There are {len(batches)} batches, so {len(batches)} losses; you return {len(losses)}.")
         if any(isinstance(loss, torch.Tensor) and loss.requires_grad for loss in losses):
             raise Mistake(
-                "The losses that you return still hang on their graphs: as long as the list lives, so does every "
-                "intermediate result of every batch.",
+                "The losses that you return still hang on their graphs: as long as the list lives, so does the record "
+                "of how each was computed.",
                 "loss.item() is the bare number.",
             )
         return [number(loss, "each loss") for loss in losses]
