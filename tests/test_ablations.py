@@ -31,6 +31,14 @@ def test_a_lever_is_worth_the_mean_of_the_differences_of_the_same_seed(tmp_path)
     assert "The recipe as it is, seed by seed: 93.00, 94.00." in table
 
 
+def test_one_thread_is_one_thread_however_an_older_record_counts_it(tmp_path):
+    write_run(tmp_path, "none", 0, 0.93, hardware="abacus, 1 threads")
+    write_run(tmp_path, "ema", 0, 0.92, hardware="abacus, 1 thread")
+    table = ablations.table(tmp_path)
+    assert "; abacus, 1 thread, 32-true." in table
+    assert "| +1.00 |" in table, "the same machine, so a pair"
+
+
 def test_multicrop_has_a_column_where_every_run_has_it(tmp_path):
     write_run(tmp_path, "none", 0, 0.93)
     write_run(tmp_path, "ema", 0, 0.92)

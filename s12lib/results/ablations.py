@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from s12lib.results.records import ResultsError, complete
+from s12lib.results.records import ResultsError, complete, machine
 from s12lib.schemas import Ablation, read_json
 
 FOLDER = Path("results/ablations")
@@ -66,14 +66,14 @@ def table(folder: Path = FOLDER) -> str:
     lengths: dict[tuple, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(folder.glob("*.json")):
         run = read_ablation(path)
-        machine = f"{run['hardware']}, {run['precision']}"
+        where = f"{machine(run['hardware'])}, {run['precision']}"
         kind = (
             run["recipe"],
             run["dataset"],
             run["images"]["train"],
             run["images"]["validation"],
             " ".join(run["fields"]),
-            machine,
+            where,
         )
         groups[kind, run["epochs"]][run["without"]][run["seed"]] = run
         if run["without"] == AS_IT_IS:
@@ -93,10 +93,10 @@ def table(folder: Path = FOLDER) -> str:
 
 def caption(kind: tuple, epochs: int, base: dict[int, Ablation]) -> str:
     """What the runs of a table have in common, and how far the recipe's own runs differ."""
-    recipe, dataset, seen, judges, fields, machine = kind
+    recipe, dataset, seen, judges, fields, where = kind
     return (
         f"`{recipe}`{f' with `{fields}`' if fields else ''}, {epochs} epochs of {seen:,} images of {dataset}, "
-        f"judged on {judges:,} others; {machine}. The recipe as it is, seed by seed: "
+        f"judged on {judges:,} others; {where}. The recipe as it is, seed by seed: "
         f"{', '.join(f'{score:.2f}' for score in scores(base, sorted(base)))}."
     )
 
@@ -175,7 +175,7 @@ def worth(folder: Path = FOLDER) -> list[dict[str, str]]:
     """
     runs: dict[tuple, dict[str, dict[int, Ablation]]] = defaultdict(lambda: defaultdict(dict))
     for run in map(read_ablation, sorted(folder.glob("*.json"))):
-        alike = " ".join(run["fields"]), run["hardware"], run["precision"], *run["images"].values()
+        alike = " ".join(run["fields"]), machine(run["hardware"]), run["precision"], *run["images"].values()
         runs[run["recipe"], run["epochs"], *alike][run["without"]][run["seed"]] = run
     rows = []
     for (recipe, epochs, *_), found in runs.items():

@@ -1,6 +1,7 @@
 """The table of measured runs: one JSON file a run in ``results/``, from which the book's and README's tables come."""
 
 import json
+import re
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,6 +104,11 @@ def accuracies(dataset: str, metrics: dict[str, float]) -> str:
     crops = metrics.get("test_accuracy_multicrop")  # which looks before there was such a thing lack
     said = f"On the test set of {dataset}: {plain:.2%}, with flip TTA {tta:.2%}"
     return said if crops is None else f"{said}, with multi-crop TTA {crops:.2%}"
+
+
+def machine(hardware: str) -> str:
+    """A record's machine, as people say it: older records say "1 threads"."""
+    return re.sub(r"\b1 threads$", "1 thread", hardware)
 
 
 def path_of(run: RunMetadata, weights: str, folder: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s12lib.results import ablations
-from s12lib.results.records import ResultsError, is_measured, read
+from s12lib.results.records import ResultsError, is_measured, machine, read
 from s12lib.schemas import Result
 
 TARGETS = (
@@ -120,16 +120,17 @@ def speed(folder: Path = Path("results")) -> str:
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for result in filter(is_measured, map(read, sorted(folder.glob("*.json")))):
         if result.get("train_seconds"):
-            key = result["recipe"], result["recipe_hash"], result.get("hardware", ""), result.get("precision", "")
+            where = machine(result.get("hardware", ""))
+            key = result["recipe"], result["recipe_hash"], where, result.get("precision", "")
             groups[key].append({**result})
     lines = [*SPEED_HEADER, *PUBLISHED_TIMES]
-    for (recipe, recipe_hash, machine, precision), runs in sorted(groups.items()):
+    for (recipe, recipe_hash, where, precision), runs in sorted(groups.items()):
         seconds = statistics.mean(run["train_seconds"] for run in runs)
         epochs = runs[0]["config"]["max_epochs"]
         images = epochs * runs[0]["train_images"] / seconds
         cells = (
             f"**{escaped(recipe)}** {escaped(recipe_hash)}",
-            escaped(machine),
+            escaped(where),
             escaped(precision),
             len(runs),
             f"{seconds / epochs:.3g}",
