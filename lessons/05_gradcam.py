@@ -682,7 +682,7 @@ viz.show(viz.heatmap_table(*args, meaning=one))
 
 # %% [markdown]
 # "The difference" is FinerCAM's idea at layer2: HiRes-CAM for the answer's logit minus the truth's. Nobody has chosen
-# these images; they are each {{step}}th mistake. And it is no cure: you need the label to know which answers to cover.
+# these images; they are every {{step}}th mistake. And it is no cure: you need the label to know which answers to cover.
 #
 # > **Finding.** Covered where HiRes-CAM at layer2 is hottest, {{fixed["HiRes-CAM, layer2"]}} of {{len(wrong)}} mistakes
 # > become right, and {{fixed["the same for the difference"]}} where the difference is. Where *another* mistake's map is

@@ -683,7 +683,7 @@ import math
 
 
 def fair_threshold(scores, share):
-    """(n,) scores, a share of 1 → the threshold, a float."""
+    """(n,) scores, a share from 0 to 1 → the threshold, a float."""
     raise NotImplementedError
 
 
