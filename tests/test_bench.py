@@ -5,6 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from s12lib import bench
+from s12lib.bench import table
+from s12lib.bench.__main__ import main
+from s12lib.training import hardware
 
 
 def test_ratios_alternate_and_divide_a_by_b():
@@ -18,13 +21,29 @@ def test_ratios_alternate_and_divide_a_by_b():
 
 
 def test_a_row_shows_median_and_range():
-    assert bench.row("x ÷ y", [1.0, 3.0, 2.0], "≤ 2") == "| x ÷ y | 2 (1–3) | ≤\N{NO-BREAK SPACE}2 |"
+    row = table.Row("x ÷ y", [1.0, 3.0, 2.0], "≤ 2", "What x costs.")
+    assert str(row) == "| x ÷ y | 2 (1–3) | ≤\N{NO-BREAK SPACE}2 |"
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, "a processor with AMX"),
+        ({"amx_bf16": False, "avx512_bf16": True}, "a processor with AVX512-BF16"),
+        ({}, "a processor without bfloat16"),
+    ],
+)
+def test_every_kind_of_machine_has_its_goals(found, kind, monkeypatch):
+    monkeypatch.setattr(hardware, "cpu_capabilities", lambda: found)
+    assert hardware.kind("cpu") == kind
+    assert table.GOALS.keys() >= {kind, "a GPU"}
+    assert len({tuple(goals) for goals in table.GOALS.values()}) == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="without a GPU")
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_a_processor_without_bfloat16_is_timed_in_float32(precision, monkeypatch):
-    monkeypatch.setattr(bench.hardware, "best_precision", lambda: precision)
+    monkeypatch.setattr(hardware, "best_precision", lambda: precision)
     computed_in, cross_entropy = [], F.cross_entropy
 
     def spy(logits, labels):
@@ -41,10 +60,10 @@ def test_a_processor_without_bfloat16_is_timed_in_float32(precision, monkeypatch
 @pytest.mark.slow
 def test_the_benchmarks_run_and_write_their_page(tmp_path, capsys):
     page = tmp_path / "benchmarks.md"
-    bench.main(["--batch-size", "16", "--steps", "1", "--rounds", "1", "--out", str(page)])
+    main(["--batch-size", "16", "--steps", "1", "--rounds", "1", "--out", str(page)])
     text = page.read_text()
     assert text in capsys.readouterr().out
     ratios = text.split("## Ratios on one machine")[1].splitlines()
-    assert sum(line.startswith("| ") for line in ratios) == 8
-    assert [line[:2] for line in ratios if line[:1].isdigit()] == [f"{k}." for k in range(1, 8)], "a sentence a row"
+    assert sum(line.startswith("| ") for line in ratios) == 9
+    assert [line[:2] for line in ratios if line[:1].isdigit()] == [f"{k}." for k in range(1, 9)], "a sentence a row"
     assert "--batch-size 16 --steps 1 --rounds 1" in text

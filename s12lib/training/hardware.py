@@ -30,6 +30,15 @@ def best_precision(accelerator: str = "auto") -> str:
     return "bf16-mixed" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "32-true"
 
 
+def kind(accelerator: str = "auto") -> str:
+    """What sort of machine this is, by what it multiplies matrices with: "a GPU", "a processor with AMX" and so on."""
+    if on_gpu(accelerator):
+        return "a GPU"
+    found = cpu_capabilities()
+    units = {"amx_bf16": "with AMX", "avx512_bf16": "with AVX512-BF16"}
+    return f"a processor {next((words for name, words in units.items() if found.get(name)), 'without bfloat16')}"
+
+
 def hardware(accelerator: str = "auto") -> str:
     """The machine in words: the GPU's name, or the CPU's and its number of threads."""
     if on_gpu(accelerator):

@@ -59,10 +59,10 @@ class Muon(torch.optim.SGD):
                 average = state["muon_buffer"].mul_(momentum).add_(weight.grad)
                 weight.grad.add_(average, alpha=momentum)  # Nesterov's
                 weight.mul_(len(weight) ** 0.5 / weight.norm())
-                by_shape.setdefault(weight.shape, []).append(weight)
-            for weights in by_shape.values():  # those of one shape go through the products together
-                ahead = torch.stack([weight.grad.flatten(1) for weight in weights])
-                for weight, update in zip(weights, orthogonalize(ahead, dtype=self.dtype), strict=True):
-                    weight.grad.copy_(update.view_as(weight))  # for SGD to take, with no momentum of its own
+                by_shape.setdefault(weight.shape, []).append(weight.grad)
+            for gradients in by_shape.values():  # those of one shape go through the products together
+                updates = orthogonalize(torch.stack([ahead.flatten(1) for ahead in gradients]), dtype=self.dtype)
+                for ahead, update in zip(gradients, updates, strict=True):
+                    ahead.copy_(update.view_as(ahead))  # for SGD to take, with no momentum of its own
         super().step()
         return loss
