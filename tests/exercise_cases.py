@@ -6,6 +6,7 @@ A wrong answer is an edit of the solution, ``(old, new, hint)``, or a whole text
 WRONG: dict[str, list[tuple[str | None, str, str]]] = {
     "channel_statistics": [
         ("images.float() / 255", "images.float()", "in the units of the bytes"),
+        ("images.float() / 255", "images", "Bytes cannot be averaged"),
         (
             "pixels.mean(dim=(0, 1, 2)), pixels.std(dim=(0, 1, 2))",
             "pixels.mean(), pixels.std()",
@@ -26,6 +27,8 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("dim=(0, 1, 2)", "dim=(0, 1, 2), keepdim=True", "empty axes are left over"),
     ],
     "prepare_upload": [
+        ("torch.tensor(MEAN)) / torch.tensor(STD)", "MEAN) / STD", "makes a tensor of a tuple"),
+        ("    pixels = (pixels", "    pixels = pixels.permute(2, 0, 1)\n    pixels = (pixels", "from the last axis"),
         ("torch.tensor(MEAN)) / torch.tensor(STD)", "pixels.mean()) / pixels.std()", "normalise the image by itself"),
         ("torch.tensor(MEAN)) / torch.tensor(STD)", "pixels.mean((0, 1))) / (pixels.std((0, 1)) + 1e-6)", "by itself"),
         ("torch.tensor(STD)", "pixels.std((0, 1))", "normalise the image by itself"),
@@ -41,6 +44,14 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("image.float()", "image.float().mul_(1.5)", "The numbers are off"),
     ],
     "reflect_crop": [
+        ("for image, t, x in zip(padded, top, left)", "for image, t, x in zip(padded, top + 4, left + 4)", "cut short"),
+        (
+            None,
+            "def reflect_crop(images, top, left):\n"
+            "    padded = F.pad(images, (4, 4, 4, 4), mode='reflect')\n"
+            "    return padded[:, :, top : top + 32, left : left + 32]",
+            "go through the images one by one",
+        ),
         ('mode="reflect"', 'mode="constant"', "is black in yours"),
         ('mode="reflect"', 'mode="replicate"', "a repeat of the edge"),
         ('mode="reflect"', 'mode="circular"', "the opposite edge"),
@@ -123,6 +134,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ),
     ],
     "predict_classes": [
+        ("argmax(dim=1)", "max(dim=1)", "two tensors, values and indices"),
         ("    network.eval()\n", "", "still in training mode"),
         ("network.eval()", "network.eval", "still in training mode"),
         ("network.eval()", "network[1].train(); network[0].eval()", "still in training mode"),
@@ -176,6 +188,7 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("return kernel_size**2", "return 1.0 * kernel_size**2", "Parameters are counted"),
     ],
     "residual": [
+        ("h = F.relu(self.bn1(self.conv1(x)))", "h = nn.ReLU(self.bn1(self.conv1(x)))", "F.relu(x) computes"),
         ("return x + F.relu", "return F.relu", "the input is not added"),
         ("x + F.relu(self.bn2(self.conv2(h)))", "F.relu(x + self.bn2(self.conv2(h)))", "You add before the last ReLU"),
         ("x + F.relu(self.bn2(self.conv2(h)))", "F.relu(x + F.relu(self.bn2(self.conv2(h))))", "one ReLU too many"),
@@ -236,6 +249,12 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "formula and direction do not fit each other",
         ),
         ("return size", "return float(size)", "whole number of pixels"),
+        ("return size", "return sum(kernel_size for kernel_size, _ in layers)", "You add up the kernels"),
+        (
+            "        size += (kernel_size - 1) * jump\n        jump *= stride\n",
+            "        size = (size + kernel_size - 1) * stride\n",
+            "does not widen the field of its own layer",
+        ),
         ("(kernel_size - 1) * jump", "(kernel_size - 1)", "You leave the strides out"),
         ("jump *= stride", "jump += stride", "it should be"),
     ],

@@ -56,7 +56,7 @@ class SGD:
         ("            p -= ", "            p.grad = None\n            p -= ", "throws the gradients away"),
         ("self.lr, self.momentum", "self.rate, self.momentum", "yours has none"),
         ("    def step(self)", "    def steps(self)", "has no step()"),
-        ("    @torch.no_grad()\n", "", "raised RuntimeError"),
+        ("    @torch.no_grad()\n", "", "under torch.no_grad() only"),
         (
             "self.velocities = [torch.zeros_like(p) for p in",
             "self.velocities = [torch.ones_like(p) for p in",

@@ -28,7 +28,8 @@ def call(answer: Callable[..., Any], *inputs: Any) -> Any:
     if not all(_same(*pair) for pair in zip(given, inputs, strict=True)):
         raise Mistake(
             "Your answer changes its input in place, so whoever hands it to you loses it.",
-            "Look for +=, -=, *=, /=, an assignment to a part of the input, or a method that ends in an underscore.",
+            "Look for +=, -=, *=, /=, an assignment to a part of the input, or a method that ends in an underscore. "
+            "And `b = a` makes no copy: both are the same.",
         )
     if any(
         isinstance(each, torch.Tensor) and each.requires_grad != old.requires_grad
@@ -124,5 +125,7 @@ def kind_of(value: Any) -> str:
     """What a value is, with its article, as a hint names it: "an int", "a NumPy array"."""
     if isinstance(value, np.ndarray):
         return "a NumPy array"
+    if type(value).__module__ == "torch.return_types":  # of max, min, sort
+        return "two tensors, values and indices"
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -13,6 +13,17 @@ from s12lib.exercises import notebook_state, time_limit
 from s12lib.exercises.expect import Mistake, kind_of
 
 PACKAGE = str(Path(__file__).parent.parent)
+EXPLAINED = {
+    "can't multiply sequence": "A list is no array: go through it with a loop.",
+    "'Tensor' and 'tuple'": "torch.tensor(...) makes a tensor of a tuple.",
+    "must be either a floating point": "Bytes cannot be averaged: .float() first.",
+    "must match the size of tensor b": "Shapes are lined up from the last axis: print both.",
+    "stack expects each tensor to be equal size": "A slice that runs over the edge is cut short.",
+    "only integer tensors of a single element": "A slice begins at one number: go through the images one by one.",
+    "leaf Variable that requires grad": "Change a parameter under torch.no_grad() only.",
+    "got (ReLU": "nn.ReLU(...) makes a layer; F.relu(x) computes.",
+}
+"""What Python and PyTorch say of the mistakes of a first lesson, and what it means."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,9 @@ def _raised(error: BaseException) -> Verdict:
         message = (str(error).strip() or "no message").splitlines()[0]
     except Exception:  # an exception of the reader's own may not even be able to say what it is
         message = "no message"
+    meaning = next((means for words, means in EXPLAINED.items() if words in message), "")
+    if meaning:
+        message = f"{message.removesuffix('.')}. {meaning}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.line for frame in frames if not frame.filename.startswith(PACKAGE)]
     line = next((line for line in reversed(lines) if line), "")
