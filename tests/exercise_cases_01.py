@@ -53,6 +53,7 @@ def nearest_images(queries, images):
 """,
             "your largest tensor holds",
         ),
+        ("split(64)", "split(10_000)", "your largest tensor holds"),
         (
             None,
             """
