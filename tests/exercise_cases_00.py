@@ -44,11 +44,18 @@ def line_gradient(xs, ys, slope, intercept):
         ("2 * error * x", "2 * abs(error) * x", "the derivative by the slope should be"),
         ("2 * error / len", "2 * abs(error) / len", "the derivative by the intercept should be"),
         ("    by_slope, by", "    xs[0] = 0.5000001\n    by_slope, by", "changes its input in place"),
+        (
+            None,
+            "def line_gradient(xs, ys, slope, intercept):\n    return (2 * (slope * xs + intercept - ys) * xs).mean()",
+            "A list is no array",
+        ),
     ],
     "numerical_gradient": [
         ("        down[k] -= step\n", "", "to one side only, but divide"),
         ("(2 * step)", "step", "the way is twice the step"),
         ("(2 * step)", "2 * step", "Brackets"),
+        ("(loss(up) - loss(down)) / (2 * step)", "loss(up) - loss(down) / 2 * step", "before it is subtracted"),
+        ("(loss(up) - loss(down)) / (2 * step)", "loss(up) - loss(down) / (2 * step)", "before it is subtracted"),
         (" / (2 * step)", "", "A difference is not a slope yet"),
         ("loss(up) - loss(down)", "loss(down) - loss(up)", "The sign is wrong"),
         ("(loss(up) - loss(down)) / (2 * step)", "(loss(up) - loss(numbers)) / step", "You move upwards only"),

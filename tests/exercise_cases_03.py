@@ -19,7 +19,14 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
         ("logits.log_softmax(dim=1)", "logits", "Logits are no probabilities yet"),
         ("logits.log_softmax(dim=1)", "logits.softmax(dim=1).log()", "softmax underflows to 0"),
         ("    return (1 - smoothing)", "    return -(1 - smoothing)", "it should be"),
-        ("right + smoothing * everywhere", "right - smoothing * everywhere", "it should be"),
+        ("right + smoothing * everywhere", "right - smoothing * everywhere", "A plus and a minus"),
+        ("-log_p.mean()", "-logits.log_softmax(dim=0).mean()", "Your softmax for the mean"),
+        ("-log_p.mean()", "-logits.mean()", "The mean goes over the logits"),
+        (
+            "-log_p.gather(1, labels[:, None]).mean()",
+            "F.cross_entropy(logits.softmax(dim=1), labels)",
+            "you give it probabilities",
+        ),
         (
             "(1 - smoothing) * right + smoothing * everywhere",
             "-((1 - smoothing) * right + smoothing * everywhere)",
@@ -74,6 +81,9 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
             "at epoch 11 of 11 yours is None",
         ),
         ("(flat - top)", "flat", "it should be"),
+        ("(flat - top)", "(epochs - top)", "Your line falls too slowly"),
+        ("(epoch - top) / (flat - top)", "epoch / flat", "counted from its own beginning"),
+        ("epochs - final_epochs", "final_epochs", "how many epochs the flat end lasts"),
     ],
     "run_schedule": [
         (
@@ -149,7 +159,8 @@ def run_schedule(optimizer, train_loader, validation_loader, epochs):
             "    average.lerp_(weights, 1 - kept)\n    return kept",
             "changes its input in place",
         ),
-        ("decay**every", "decay * every", "of the average remain"),
+        ("decay**every", "decay * every", "Shares multiply"),
+        ("decay**every", "decay ** (1 / every)", "of the average remain"),
         ("    return kept * average + (1 - kept) * weights", "", "Is the return missing"),
         ("(1 - kept) * weights", "(1 - kept) * weights.mean()", "of the average remain"),
     ],

@@ -44,6 +44,10 @@ def _differences_gone_wrong(loss: Callable[[Any], float], numbers: list[float], 
         moved = [[*numbers[:k], numbers[k] + sign * step, *numbers[k + 1 :]] for k in range(count)]
         return [sign * (loss(point) - loss(numbers)) / step for point in moved]
 
+    def without_brackets(share: float) -> list[float]:
+        moved = [[[*numbers[:k], x + way, *numbers[k + 1 :]] for way in (step, -step)] for k, x in enumerate(numbers)]
+        return [loss(up) - share * loss(down) for up, down in moved]
+
     def never_put_back() -> list[float]:
         point, slopes = list(numbers), []
         for k in range(count):
@@ -76,6 +80,14 @@ def _differences_gone_wrong(loss: Callable[[Any], float], numbers: list[float], 
             [x * step * step for x in central],
             "Brackets: `a / 2 * step` divides by 2 and then multiplies by the step.",
             both_ways,
+        ),
+        *(
+            (
+                without_brackets(share),
+                "Brackets: without them only the second loss is divided, before it is subtracted.",
+                both_ways,
+            )
+            for share in (1 / (2 * step), step / 2)
         ),
         ([-x for x in central], "The sign is wrong: it is the loss above minus the loss below.", both_ways),
         (

@@ -71,7 +71,9 @@ def receptive_field(layers: list[tuple[int, int]]) -> int:
 def _wrong_fields(layers: list[tuple[int, int]]) -> dict[str, tuple[int, str]]:
     """What well-known mistakes make of the layers: by hint, the number and what to say the second time."""
     right, early, jump_early, thick, odd, jump = receptive_field(layers), 1, 1, 1, 1, 1
+    stretched = 1
     for k, s in layers:
+        stretched = (stretched + k - 1) * s
         jump_early *= s
         early += (k - 1) * jump_early
         thick, odd, jump = thick + k * jump, odd + k // 2 * 2 * jump, jump * s
@@ -93,6 +95,14 @@ def _wrong_fields(layers: list[tuple[int, int]]) -> dict[str, tuple[int, str]]:
         "An even kernel adds one pixel less than its size, as an odd one does: a pool of 2 adds one.": (
             odd,
             "kernel_size - 1, without halves",
+        ),
+        "You add up the kernels. A kernel of 3 adds two pixels, and more where a stride came before it.": (
+            sum(k for k, _ in layers),
+            "size += (kernel_size - 1) * jump",
+        ),
+        "A stride does not widen the field of its own layer, but lets the layers after it add more.": (
+            stretched,
+            "Keep the jump apart from the size: size += (kernel_size - 1) * jump, then jump *= stride.",
         ),
         "That is the field from the last layer to the first: formula and direction do not fit each other.": (
             receptive_field(layers[::-1]),

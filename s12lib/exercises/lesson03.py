@@ -34,8 +34,20 @@ def _losses_gone_wrong(logits: torch.Tensor, labels: torch.Tensor, s: float) -> 
         "The label keeps all of its weight; it should give some away.": (right + s * every).mean(),
         "You add up the images' losses. Then a larger batch takes larger steps.": (((1 - s) * right + s * every).sum()),
         "The sign is wrong: a loss must fall as the label's probability rises.": -((1 - s) * right + s * every).mean(),
+        "A plus and a minus: each of the two parts is *minus* a mean of logarithms.": (
+            ((1 - s) * right - s * every).mean()
+        ),
         "Your softmax goes over the images of the batch. It should go over the classes of each image.": (
             (1 - s) * (down * hot).sum(1).mean() + s * down.mean()
+        ),
+        "Your softmax for the mean goes over the images of the batch. It should go over the classes.": (
+            (1 - s) * right.mean() + s * down.mean()
+        ),
+        "F.cross_entropy takes logits, and does the softmax itself; you give it probabilities.": (
+            (1 - s) * F.cross_entropy(logits.softmax(1), labels) + s * every.mean()
+        ),
+        "The mean goes over the logits. It should go over their log_softmax.": (
+            (1 - s) * right.mean() - s * logits.mean()
         ),
         "Logits are no probabilities yet.": (1 - s) * -(logits * hot).sum(1).mean() - s * logits.mean(),
         "Your mean goes over ten classes, however many there are.": (
@@ -126,6 +138,9 @@ def _judge_ema(answer: Any) -> None:
             slips |= {
                 "You ignore `every`. Updated every fifth step, an average must forget as much as five steps do.": (
                     torch.lerp(weights, average, decay)
+                ),
+                "Shares multiply: what keeps 90% twice keeps 81% in the end, and not 180%.": (
+                    torch.lerp(weights, average, decay * every)
                 ),
                 "Close, but forgetting does not add up, it multiplies: each step keeps its share of what is left.": (
                     torch.lerp(weights, average, 1 - every * (1 - decay))

@@ -32,6 +32,15 @@ def _schedules_gone_wrong(
         "Your peak comes at epoch warmup. But warmup is a share of the epochs.": (
             np.interp(epoch, [0, warmup, flat, epochs], [0, 1, final_lr, final_lr])
         ),
+        "Your line falls too slowly, and jumps at the end: it should be down at epochs - final_epochs.": (
+            final_lr if epoch > flat else np.interp(epoch, [0, top, epochs], [0, 1, final_lr])
+        ),
+        "Yours jumps after the warm-up: the way down is counted from its own beginning, epoch - top.": (
+            1 + (final_lr - 1) * epoch / flat if falling else right
+        ),
+        "You take final_epochs for the epoch where the fall ends. It is how many epochs the flat end lasts.": (
+            right if rising else np.interp(epoch, [top, max(top, final_epochs)], [1, final_lr])
+        ),
         "Your line falls until the very last epoch. It should be flat for the final epochs.": (
             np.interp(epoch, [0, top, epochs], [0, 1, final_lr])
         ),
