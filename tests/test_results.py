@@ -129,6 +129,20 @@ def test_a_goal_is_met_or_missed_by_the_mean_of_all_runs(tmp_path):
     )
 
 
+def test_a_recipe_stands_among_those_that_reach_94_percent_when_its_mean_does(tmp_path):
+    def ours():
+        return [line for line in tables.epochs_to_94(tmp_path).splitlines() if "**fast**" in line]
+
+    records.record(RUN, METRICS | {"test_accuracy_tta": 0.9390}, "a" * 64, tmp_path)
+    assert ours() == []
+    records.record(RUN | {"seed": 1}, METRICS | {"test_accuracy_tta": 0.9412}, "b" * 64, tmp_path)
+    assert ours() == [
+        "| **fast**, mean of 2: 94.01% with flip TTA | 11 | <meter max=24 value=11>11</meter> |",
+    ]
+    epochs = [float(line.split("|")[2]) for line in tables.epochs_to_94(tmp_path).splitlines()[2:]]
+    assert epochs == sorted(epochs)
+
+
 def test_a_text_without_markers_is_refused():
     with pytest.raises(records.ResultsError, match="markers"):
         tables.fill("nothing here", "table")

@@ -109,7 +109,6 @@ def page(rows: list[Row], arguments: str) -> str:
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     table = "\n".join([f"| ratio | median (min–max) | goal on {hardware.kind()} |", "|---|---|---|", *map(str, rows)])
     meanings = "\n".join(f"{k}. {row.meaning}" for k, row in enumerate(rows, start=1))
-    begin, end = tables.markers("speed")
     return f"""# Benchmarks
 
 ## How long training takes
@@ -118,9 +117,14 @@ What the measured runs took, one row a recipe and a machine, beside what others 
 set-up, no validation, no test. A row with 94% or more is a time to 94%. A time without the machine's name says
 nothing, so compare rows of one machine; and the published times are those of smaller networks.
 
-{begin}
-{tables.speed()}
-{end}
+{tables.part("speed")}
+
+## How many epochs it takes
+
+Seconds belong to a machine; epochs can be compared across all of them, as long as one remembers that a smaller network
+makes a cheaper epoch.
+
+{tables.part("epochs")}
 
 ## Ratios on one machine
 
