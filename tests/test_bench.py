@@ -1,5 +1,7 @@
 """The benchmarks compare what they say, and write their page."""
 
+import re
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -60,10 +62,11 @@ def test_a_processor_without_bfloat16_is_timed_in_float32(precision, monkeypatch
 @pytest.mark.slow
 def test_the_benchmarks_run_and_write_their_page(tmp_path, capsys):
     page = tmp_path / "benchmarks.md"
-    main(["--batch-size", "16", "--steps", "1", "--rounds", "1", "--out", str(page)])
+    main(["--batch-size", "16", "--steps", "1", "--rounds", "1", "--requests", "2", "--out", str(page)])
     text = page.read_text()
     assert text in capsys.readouterr().out
-    ratios = text.split("## Ratios on one machine")[1].splitlines()
+    assert re.search(r"over HTTP \| \d+ ms \| \d+ ms \| [\d.]+ \| ≤ 4 \|", text)
+    ratios = text.split("## Ratios on one machine")[1].split("## How long the app")[0].splitlines()
     assert sum(line.startswith("| ") for line in ratios) == 9
     assert [line[:2] for line in ratios if line[:1].isdigit()] == [f"{k}." for k in range(1, 9)], "a sentence a row"
     assert "--batch-size 16 --steps 1 --rounds 1" in text

@@ -103,8 +103,8 @@ def compare(bench: Bench, rounds: int) -> Iterator[Row]:
     )
 
 
-def page(rows: list[Row], arguments: str) -> str:
-    """The book's page of benchmarks."""
+def page(rows: list[Row], app: str, arguments: str) -> str:
+    """The book's page of benchmarks; ``app`` is the part on the app."""
     versions = ", ".join(f"{name} {number}" for name, number in provenance.versions().items())
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     table = "\n".join([f"| ratio | median (min–max) | goal on {hardware.kind()} |", "|---|---|---|", *map(str, rows)])
@@ -139,4 +139,8 @@ What the rows say, from the top:
 
 Goals differ by the kind of machine: what multiplies matrices in hardware gains more by 16-bit numbers, and leaves more
 of its speed unused. What does not compute bfloat16 in hardware is timed in float32 throughout.
+
+## How long the app's visitors wait
+
+{app}
 """
