@@ -146,7 +146,7 @@ evaluating, training, negative
 # %% [markdown]
 # > **Finding.** In evaluation mode the two orders are the same function, as BatchNorm with a positive weight keeps
 # > the order of numbers, and so does ReLU: the largest of four stays the largest. Only a negative weight turns them
-# > round. In training mode they differ, since pooling first, BatchNorm takes its statistics from the winners only.
+# > round. In training mode they differ: behind the pool, BatchNorm takes its statistics from the winners only.
 
 # %% [markdown]
 # Why pool early? BatchNorm and ReLU then have a quarter of the places to work on, which gained
@@ -416,8 +416,8 @@ summary(PageResNet().eval(), (3, 32, 32), device="cpu")
 conv_bn_parameters(3, 64)
 
 # %% [markdown]
-# Note `.eval()`. torchsummary sends random numbers through the network, and in training mode BatchNorm would take its
-# statistics from them. Merely looking would change the network. Hold on to that thought.
+# Note `.eval()`. torchsummary sends random numbers through the network, and in training mode BatchNorm would move its
+# running averages towards them. Merely looking would change the network. Hold on to that thought.
 
 # %% [markdown]
 # > **Predict first.** So nearly all parameters are in one stage. What share of the *work* does it do, in per cent of
@@ -459,8 +459,8 @@ viz.show(viz.bars(work, title, where, axis, "{:,.1f}"))
 # ## 5. How much one place can see
 #
 # A place in the first layer's output sees 3 × 3 pixels. A place in the second sees 3 × 3 of *those*. The
-# [receptive field](../book/glossary.md#term-receptive-field) grows with every layer, and after a pool it grows twice
-# as fast, since one step to the side is two pixels of the image.
+# [receptive field](../book/glossary.md#term-receptive-field) grows with every layer, and after each pool it grows twice
+# as fast, since one step to the side is then twice as many pixels of the image.
 
 # %% [markdown]
 # ### Exercise: the receptive field
@@ -787,7 +787,7 @@ loaded, len(renamed)
 # Each of these was found in published code for this very exercise.
 #
 # - **The network left in training mode** in the app. You have seen the symptom.
-# - **`eval()` called on a layer's name** and not on the network. Nothing complains, and BatchNorm goes on as in
+# - **`eval()` called on one layer** and not on the network. Nothing complains, and BatchNorm elsewhere goes on as in
 #   training.
 # - **`load_state_dict(..., strict=False)`**: names that do not match are passed over in silence, and all of the
 #   network can stay random. Load strictly.
@@ -819,8 +819,8 @@ loaded, len(renamed)
 # <details>
 # <summary>Answer</summary>
 #
-# **(b)** It subtracts the channel's mean, and adds a bias of its own. A convolution's bias would be one number of 27
-# or more for each filter, far from half.
+# **(b)** It subtracts the channel's mean, and adds a bias of its own. And a bias is one number beside the 27 or more
+# weights of a filter, far from half.
 #
 # </details>
 #

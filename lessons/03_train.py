@@ -159,7 +159,7 @@ for share in shares:  # for the right class; the others share the rest
 # w &\leftarrow w - \eta\,(g + \mu v).
 # \end{aligned}$$
 #
-# Going by $v$ alone would be the classical kind. To go by $g + \mu v$, where the next step will lead, is Nesterov's
+# To go by $v$ alone would be the classical kind. To go by $g + \mu v$, one step ahead, is Nesterov's
 # ([Sutskever et al., 2013](../book/references.md#sutskever-2013)).
 
 # %% [markdown]
@@ -318,7 +318,7 @@ same = all(torch.equal(a, b) for a, b in pairs)
 same
 
 # %% [markdown]
-# > **Finding.** {{"The same, bit for bit." if same else "They differ."}} There is no magic in the Trainer.
+# > **Finding.** {{"The same, bit for bit." if same else "They differ."}}
 
 # %% [markdown]
 # `s12lib.Classifier` is this module grown up: a schedule, averaged weights, metrics, and levers from Page's posts, each
@@ -495,8 +495,8 @@ viz.show(viz.lr_sweeps(curves, kept, marks, title, few))
 # %% [markdown]
 # On the left the steps are too small, on the right they overshoot. One sweep is one throw of
 # dice: make several, and take their median. It belongs to this batch size; larger batches bear larger steps
-# ([Goyal et al., 2017](../book/references.md#goyal-2017)). No proposal at all asks for a wider range or larger batches.
-# And check with *whole* runs: the finder sees only the beginning of a training.
+# ([Goyal et al., 2017](../book/references.md#goyal-2017)). If none proposes anything, widen the range or take larger
+# batches. And check with *whole* runs: the finder sees only the beginning of a training.
 
 # %%
 by_rate = {lr: train(lr) for lr in (peak / 4, peak, 4 * peak)}
@@ -562,7 +562,8 @@ check("one_cycle", one_cycle)
 # </details>
 
 # %% [markdown]
-# Is it worth it? The same peak and seed at a constant rate, down a cosine, and in one cycle that ends at 0.
+# Is it worth it? The same peak and seed at a constant rate, down a cosine ([Loshchilov and Hutter,
+# 2016](../book/references.md#loshchilov-2016)), and in one cycle that ends at 0.
 
 
 # %%
@@ -627,9 +628,9 @@ viz.show(viz.lines(curves, title, where, "step", "share of the peak"))
 # ### Exercise: find the bug
 #
 # > **Difficulty 3 of 5, about 15 minutes.** Both mistakes were shipped in the function below, with PyTorch's own
-# > `OneCycleLR` (it starts at 1/25 of the peak, and is a wave, no line). Look at its rates, for 3 epochs of 4 training
-# > and 10 validation batches. Then write it as it was meant: step the optimiser on every training batch, with
-# > `OneCycleLR` and a peak of 0.4, and return the rate of each batch, a list.
+# > `OneCycleLR` (a cosine that starts at 1/25 of the peak). Look at its rates, for 3 epochs of 4 training and 10
+# > validation batches. Then write it as it was meant: step the optimiser on every training batch, with `OneCycleLR` and
+# > a peak of 0.4, and return the rate of each batch, a list.
 
 
 # %% tags=["nbval-check-output"]
@@ -699,10 +700,10 @@ check("run_schedule", run_schedule)
 # %% [markdown]
 # ## 7. Averaging the weights
 #
-# At a large learning rate the weights swarm around the bottom of the valley. Their moving average,
-# [EMA](../book/glossary.md#term-EMA), lies nearer to it ([Polyak and Juditsky,
-# 1992](../book/references.md#polyak-1992)). After each step it keeps a share of itself, the decay, and takes the rest
-# from the weights. Updated only every few steps, to save time, it must forget as much at once.
+# At a large learning rate the weights swarm around the bottom of the valley. Their average lies nearer to it ([Polyak
+# and Juditsky, 1992](../book/references.md#polyak-1992)). The [EMA](../book/glossary.md#term-EMA) forgets the early
+# steps: after each it keeps a share of itself, the decay, and takes the rest from the weights. Updated every few
+# steps, to save time, it must forget as much at once.
 
 # %% [markdown]
 # ### Exercise: average
@@ -765,14 +766,15 @@ f"{averaged:.0%}"
 # > last ones {{by_shape["constant"]:.0%}}: averaging does much of what a falling rate does.
 
 # %% [markdown]
-# BatchNorm's running statistics are averaged along.
+# BatchNorm's running statistics are averaged, too.
 
 # %% [markdown]
 # ## 8. One lever, switched off
 #
 # What is a trick worth? Take it away, leave all else alone, and repeat: an *ablation*.
 # Neighbouring pixels are nearly the same number. Page's [whitening](../book/glossary.md#term-whitening) starts the
-# first convolution from random mixtures of filters whose outputs are uncorrelated and equally strong.
+# first convolution from random mixtures of filters whose outputs are uncorrelated and equally strong, and trains only
+# the mixture.
 
 # %% [markdown]
 # > **Predict first.** Two seeds, with and without whitening. How many points of accuracy is it worth, on average?
@@ -807,7 +809,7 @@ viz.show(viz.lines(curves, title, where, "step", "loss"))
 # > {{off[1]:.1%}}: on average {{100 * worth:.1f}} points.
 
 # %% [markdown]
-# Two pairs are few. The [results](../book/results.md#what-each-lever-is-worth) have the full-size network and more
+# Two seeds are few. The [results](../book/results.md#what-each-lever-is-worth) have the full-size network and more
 # levers; some of them earned nothing.
 
 # %% [markdown]
@@ -935,19 +937,19 @@ as_undisturbed, {name: len(checkpoint[name]) for name in names}
 
 # %% [markdown]
 # `state_dict` is the average, to be shipped; `current_model_state` is what training goes on with. A checkpoint is a
-# [pickle](../book/glossary.md#term-pickle), which can run code; loaded with `weights_only=True`, it cannot. With the
-# package, also after `kill -9`:
+# [pickle](../book/glossary.md#term-pickle), which can run code; with `weights_only=True`, only tensors and plain
+# values are read. To go on, also after `kill -9`:
 #
 # ```bash
 # s12 fit --config recipes/fast.yaml --ckpt_path last
 # ```
 #
-# Bit for bit holds on one kind of machine. On a GPU the last digits differ.
+# Bit for bit holds on one kind of machine. On a GPU the last digits may differ.
 
 # %% [markdown]
 # ## 11. Half the bits
 #
-# On hardware made for them, numbers of 16 bits are fast. There are two kinds.
+# On hardware made for them, numbers of 16 bits are fast.
 # [float16](../book/glossary.md#term-float16) has more digits, [bfloat16](../book/glossary.md#term-bfloat16) more range.
 
 # %% tags=["nbval-check-output"]

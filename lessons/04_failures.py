@@ -73,7 +73,7 @@ data = course.data
 # here, and everything below works with these answers.
 #
 # CIFAR-10's [test set](../book/glossary.md#term-test-set) has 10,000 images. We take the first 2,000, always the same
-# ones, so that a laptop needs seconds. The price is that every number is a little less certain. How much less, you will
+# ones, so that a laptop needs seconds. The price is that every number is less certain. How certain it is, you will
 # see at once.
 
 # %%
@@ -480,10 +480,10 @@ viz.show(viz.image_grid(images[surest], captions, title, where, columns=4))
 # The first line says what the network says, the second what the label says, each with the network's probability. Which
 # are *unusual*, which *unclear* at 32 pixels, and where do you side with the network?
 #
-# [Northcutt et al. (2021)](../book/references.md#northcutt-2021) had people look again, and estimate that 0.54% of
-# CIFAR-10's test labels are wrong. A network that scored 100% would be wrong about those, and get the marks for it.
-# And [Barz and Denzler (2019)](../book/references.md#barz-2019) found a near-duplicate in the training
-# set for 3.3% of the test images, which a network need only remember.
+# [Northcutt et al. (2021)](../book/references.md#northcutt-2021) had people look again, and estimate that at least
+# 0.54% of CIFAR-10's test labels are wrong. A network that scored 100% would be wrong about those, and get the marks
+# for it. And [Barz and Denzler (2019)](../book/references.md#barz-2019) found a near-duplicate in the training set for
+# 3.3% of the test images, which a network need only remember.
 
 # %% [markdown]
 # ## 5. Does it know?
@@ -507,8 +507,8 @@ confidence.mean(), confidence[right].mean(), confidence[~right].mean()
 #
 # > **Finding.** It is *less* sure than it should be: {{confidence.mean():.1%}} sure on average, and right in
 # > {{accuracy:.1%}} of the cases. [Guo et al. (2017)](../book/references.md#guo-2017) found modern networks too sure;
-# > label smoothing turns this round. When it is wrong it is {{confidence[~right].mean():.0%}} sure, when it is right
-# > {{confidence[right].mean():.0%}}.
+# > label smoothing turns this round here. When it is wrong it is {{confidence[~right].mean():.0%}} sure, when it is
+# > right {{confidence[right].mean():.0%}}.
 
 # %% [markdown]
 # To put a number to it, sort the images into bins by confidence. In each bin compare the mean confidence with the
@@ -524,7 +524,7 @@ confidence.mean(), confidence[right].mean(), confidence[~right].mean()
 #
 # > **Difficulty 3 of 5, about 20 minutes.** The bins are equally wide, from 0 to 1. Mind the image with a confidence of
 # > exactly 1, and the bin with nothing in it. `confidence` is (N,) float in (0, 1], `right` is (N,) bool; return a
-# > number, a share of 1.
+# > number from 0 to 1, not per cent.
 
 
 # %% tags=["nbval-check-output"]
@@ -868,7 +868,7 @@ viz.show(viz.image_rows(rows, title, which, scale=3))
 # - **Calibrate** on images that were neither trained on nor judge the result: one number, and the ECE falls from
 #   {{before:.1%}} to {{after:.1%}}.
 # - **Decide** by the order of the confidences: refusing {{refused:.0%}} halves the share of wrong answers.
-# - **Distrust** the labels, too: half a per cent of them are wrong.
+# - **Distrust** the labels, too: about half a per cent of them are wrong.
 
 # %% [markdown]
 # ## Quiz
