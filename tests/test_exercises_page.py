@@ -22,27 +22,25 @@ PAGE = "book/exercises.html"
 FILES = "**/exercises/files.json"  # what `make site` has left
 SOURCE = (ROOT / "book" / "exercises.md").read_text("utf-8")
 STUBS = dict(re.findall(r'data-exercise="(\w+)">\n<textarea [^>]*>\n(.*?)</textarea>', SOURCE, re.S))
-SOLUTIONS = {
-    "conv_bn_parameters": "def conv_bn_parameters(i, o, k=3):\n    return k**2 * i * o + 2 * o",
-    "receptive_field": (
-        "def receptive_field(layers):\n    size, jump = 1, 1\n    for kernel, stride in layers:\n"
-        "        size += (kernel - 1) * jump\n        jump *= stride\n    return size"
-    ),
-    "one_cycle": (
-        "def one_cycle(epoch, epochs, warmup, final_epochs, final_lr):\n"
-        "    top, flat = warmup * epochs, epochs - final_epochs\n    if epoch < top:\n        return epoch / top\n"
-        "    if epoch > flat:\n        return final_lr\n"
-        "    return 1 + (final_lr - 1) * (epoch - top) / (flat - top) if flat > top else 1.0"
-    ),
-    "difference": (
-        "import statistics\n\ndef difference(a, b):\n    gap = statistics.mean(a) - statistics.mean(b)\n"
-        "    error = statistics.variance(a) / len(a) + statistics.variance(b) / len(b)\n    return gap, error**0.5"
-    ),
-    **{
-        re.search(r"def (\w+)", text)[1]: text
-        for text in re.findall(r"<summary>Solution</summary>.*?```python\n(.*?)```", SOURCE, re.S)
-    },
-}
+SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.*?)```", re.S)
+CHECK = re.compile(r'^check\("(\w+)", (\w+)\)$', re.M)
+
+
+def lessons_solutions() -> dict[str, str]:
+    """The lessons' own solutions, each with the imports that stand above its stub."""
+    found, stub = {}, ""
+    for path in sorted((ROOT / "lessons").glob("[0-9]*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and CHECK.search(cell.source):
+                stub = cell.source
+            elif stub and (solution := SOLUTION.search(cell.source)):
+                imports = re.findall(r"^(?:import|from) .*\n", stub, re.M)
+                found[CHECK.search(stub)[1]] = "".join([*imports, solution[1]])
+                stub = ""
+    return found
+
+
+SOLUTIONS = lessons_solutions() | {re.search(r"def (\w+)", text)[1]: text for text in SOLUTION.findall(SOURCE)}
 ODD = (
     "def {name}(*given):\n    return undefined",
     "def {name}(*given):\n    return 'text'",
@@ -68,11 +66,16 @@ assert not {"torch", "numpy"} & {name for name, module in sys.modules.items() if
 """
 
 
+def defined(name: str) -> str:
+    """What the answer to an exercise is called."""
+    return known()[name].reference.__name__
+
+
 @pytest.fixture(scope="module")
 def answers() -> list[tuple[str, str]]:
     """Right answers, stubs, odd ones, and every mechanical mutation of the right ones."""
     texts = {name: [SOLUTIONS[name], STUBS[name], *mutants(SOLUTIONS[name])] for name in in_page.IN_PAGE}
-    return [(name, text) for name in texts for text in texts[name] + [odd.format(name=name) for odd in ODD]]
+    return [(name, text) for name in texts for text in texts[name] + [odd.format(name=defined(name)) for odd in ODD]]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,7 @@ def test_each_answer_gets_the_verdict_and_the_words_of_the_notebook(answers, in_
         namespace: dict = {}
         linecache.cache["<answer>"] = len(text), None, text.splitlines(keepends=True), "<answer>"
         exec(compile(text, "<answer>", "exec"), namespace)
-        expected = verdict_on(known()[name], namespace[name])
+        expected = verdict_on(known()[name], namespace[defined(name)])
         assert found["status"] == expected.status, text
         if expected.status == "TRY AGAIN":
             assert (found["hint"], found["more"]) == (expected.hint, expected.more), text
@@ -254,6 +257,14 @@ def test_an_endless_answer_is_stopped_and_the_next_one_judged(loaded):
     assert endless == f"TRY AGAIN: receptive_field. {in_page.STOPPED['hint']}"
     loaded.page.evaluate("exercisesPage.files.seconds = 600")
     assert said_to(loaded, "receptive_field", SOLUTIONS["receptive_field"]).startswith("PASS")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("book")
+def test_an_answer_that_calls_itself_for_ever_is_told_and_the_next_one_judged(loaded):
+    told = said_to(loaded, "intensity", "def intensity(*given):\n    return intensity(*given)")
+    assert told.startswith("TRY AGAIN: intensity. Your answer raised RecursionError")
+    assert said_to(loaded, "intensity", SOLUTIONS["intensity"]).startswith("PASS")
 
 
 @pytest.mark.slow

@@ -17,12 +17,20 @@ from types import ModuleType
 from typing import Any
 
 IN_PAGE = {
+    "line_gradient": "lesson00",
+    "value": "lesson00_value",
+    "numerical_gradient": "lesson00_differences",
     "majority_accuracy": "warm_up",
-    "precision_and_recall": "warm_up",
     "conv_bn_parameters": "lesson02",
     "receptive_field": "lesson02",
     "one_cycle": "lesson03_schedule",
+    "precision_and_recall": "warm_up",
+    "surely_apart": "lesson04_pairs",
+    "median_time": "lesson07",
+    "intensity": "lesson07",
+    "on_devices": "lesson07",
     "difference": "lesson10",
+    "sign_flips": "lesson10_pairs",
 }
 """The exercises that need neither torch nor NumPy, and the module of each."""
 ABSENT = {"PIL", "jsonargparse", "matplotlib", "numpy", "pytorch_lightning", "safetensors", "sklearn", "torch",
@@ -82,7 +90,7 @@ def stand_in() -> None:
 
 
 def judged(name: str, source: str) -> str:
-    """The verdict on the function that the text defines under the exercise's name, as JSON: status, hint, more."""
+    """The verdict on what the text defines under the reference's name, as JSON: status, hint, more."""
     from s12lib.exercises import judging
 
     module = importlib.import_module(f"s12lib.exercises.{IN_PAGE[name]}")
@@ -96,7 +104,7 @@ def judged(name: str, source: str) -> str:
     except BaseException as error:
         verdict = judging._raised(error)
     else:
-        verdict = judging._judge(exercise, namespace.get(name))
+        verdict = judging._judge(exercise, namespace.get(exercise.reference.__name__))
     words = {"PASS": exercise.praise, "TO DO": "Replace `raise NotImplementedError` with your answer, and check again."}
     hint = words.get(verdict.status, verdict.hint)
     return json.dumps({"status": verdict.status, "hint": hint, "more": verdict.more})
