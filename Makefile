@@ -153,7 +153,7 @@ newest: $(READY) ## run the lessons with the newest versions that the ranges all
 	@sed -nE 's/^([A-Za-z0-9._-]+==[0-9][^+ ]*)(\+.*)?$$/\1/p' /dev/null $(FREEZE) > $(NEWEST)/constraints.txt
 	@$(UV) pip install --quiet --upgrade --python $(NEWEST)/bin/python --constraint $(NEWEST)/constraints.txt \
 	  --editable '.$(if $(EXTRAS),[$(EXTRAS)])' ipykernel nbclient nbformat
-	@$(NEWEST)/bin/python lessons/newest.py
+	@$(NEWEST)/bin/python lessons/newest.py $(LESSONS:.py=.ipynb)
 
 address: ## set the project's address everywhere: make address REPO=owner/name
 	@"$(PYTHON)" book/address.py "$(REPO)"

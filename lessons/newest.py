@@ -1,6 +1,7 @@
-"""Run every lesson and compare nothing: does the course still run with this environment's versions? ``make newest``.
+"""Run every lesson, or those named, and compare nothing: does the course still run with this environment's versions?
 
-Says which versions are others than the lock's, and of each lesson that fails, the cell and the error's last line.
+``make newest``, or ``make newest LESSONS=lessons/01_data.py`` for one. Says which versions are others than the lock's,
+and of each lesson that fails, the cell and the error's last line.
 """
 
 import importlib.metadata
@@ -63,8 +64,8 @@ def failure_of(lesson: Path) -> str:
     return ""
 
 
-def main() -> int:
-    """Run them all, and return how many failed."""
+def main(lessons: list[Path]) -> int:
+    """Run these notebooks, and return how many failed."""
     os.environ.setdefault("S12_PROFILE", "smoke")
     os.environ["S12_DATA_DIR"] = str(
         Path(os.environ.get("S12_DATA_DIR") or ROOT / "data").resolve()
@@ -81,13 +82,13 @@ def main() -> int:
         flush=True,
     )
     failed = 0
-    for lesson in LESSONS:
+    for lesson in lessons:
         fault = failure_of(lesson)
         failed += bool(fault)
         print(f"{lesson.stem}: {fault or 'runs'}", flush=True)
-    print(f"{len(LESSONS) - failed} of {len(LESSONS)} lessons run.")
+    print(f"{len(lessons) - failed} of {len(lessons)} lessons run.")
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(bool(main()))
+    sys.exit(bool(main([Path(each) for each in sys.argv[1:]] or LESSONS)))
