@@ -150,3 +150,13 @@ def test_show_hands_alt_text_and_width_to_the_notebook(monkeypatch):
     assert metadata["image/png"]["width"] == viz.WIDE
     assert metadata["image/png"]["alt"] == DRAWINGS["lines"]().alt
     assert list(data) == ["image/png"]
+
+
+def test_show_asks_no_more_of_ipython_than_colab_has(monkeypatch):
+    """Colab's is 7.34, whose ``Image`` knows no ``alt``."""
+    known = {"data", "url", "filename", "format", "embed", "width", "height", "retina", "unconfined", "metadata"}
+    given = []
+    monkeypatch.setattr("IPython.display.Image", lambda data, **named: given.append(named))
+    monkeypatch.setattr("IPython.display.display", lambda image: None)
+    viz.show(DRAWINGS["lines"]())
+    assert set(given[0]) <= known

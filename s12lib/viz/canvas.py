@@ -44,8 +44,8 @@ def show(drawing: Drawing) -> None:
     from IPython.display import Image, display
 
     width = round(drawing.figure.get_figwidth() * 100)
-    told = {"images": image_boxes(drawing.figure)}
-    display(Image(png(drawing.figure), format="png", width=width, alt=drawing.alt, metadata=told))
+    told = {"alt": drawing.alt, "images": image_boxes(drawing.figure)}  # no Image(alt=...): Colab's is IPython 7
+    display(Image(png(drawing.figure), format="png", width=width, metadata=told))
 
 
 def image_boxes(figure: Figure) -> list[list[float]]:
