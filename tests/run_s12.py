@@ -2,7 +2,8 @@
 
 S12_KILL=step:N kills the process before optimiser step N, S12_KILL=save:N in the middle of writing checkpoint N,
 S12_KILL=renamed:N right after last.ckpt got its name for the Nth time; S12_SIGNAL=SIGTERM sends another signal instead.
-S12_NAN=N makes the loss of step N NaN. S12_SAMPLES=FILE collects "rank epoch first-last-sum" a batch.
+S12_NAN=N makes the loss of step N NaN. S12_DRIVE=FOLDER makes that folder like a mounted drive. S12_SAMPLES=FILE
+collects "rank epoch first-last-sum" a batch.
 """
 
 import io
@@ -93,6 +94,8 @@ def run(arguments: list[str]) -> None:
     hear_signals()
     classifier.NETWORKS["tiny"] = Tiny
     torch.set_num_threads(1)
+    if "S12_DRIVE" in os.environ:
+        import like_a_drive  # noqa: F401
     plan_accidents()
     if "S12_SAMPLES" in os.environ:
         log_samples(os.environ["S12_SAMPLES"])

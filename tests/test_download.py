@@ -246,3 +246,18 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
     with alone_in(tmp_path) as alone:
         assert alone
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="on Linux")
+@pytest.mark.parametrize("locks", ["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
+def test_where_a_drive_has_no_locks_nobody_waits_for_a_session_that_has_ended(locks, tmp_path):
+    script = (
+        "import os, sys, like_a_drive; from pathlib import Path; from s12lib.data.download import alone_in\n"
+        "with alone_in(Path(sys.argv[1])) as alone: print(alone, flush=True); os.kill(os.getpid(), 9)"
+    )
+    environment = os.environ | {"S12_DRIVE": str(tmp_path), "S12_DRIVE_LOCKS": locks}
+    command = [sys.executable, "-W", "error", "-c", script, str(tmp_path)]
+    here = Path(__file__).parent
+    for _ in range(2):
+        done = subprocess.run(command, env=environment, cwd=here, capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.stderr) == ("False\n", "")

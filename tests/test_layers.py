@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "s12lib"
 LAYERS = (
-    {"errors", "files", "schemas", "model", "viz"},
+    {"errors", "files", "locks", "schemas", "model", "viz"},
     {"data", "results"},
     {"inference", "datamodule"},
     {"classifier", "training"},

@@ -129,6 +129,21 @@ def test_a_run_killed_between_checkpoints_ends_with_the_same_weights(said_when_k
     assert "Going on from" in said_when_killed(f"step:{moment}")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="on Linux")
+def test_a_session_on_a_drive_that_ends_goes_on_in_another_one_that_mounts_it_elsewhere(fit, undisturbed, tmp_path):
+    """As on Colab: no locks, no links, slow renames; the session is killed, and the folder has moved."""
+    first, second = tmp_path / "drive", tmp_path / "mounted-again"
+    ended = fit(first, S12_DRIVE=str(first), S12_KILL=f"step:{2 * STEPS_AN_EPOCH + 3}")
+    assert ended.returncode == -signal.SIGKILL
+    assert "has no locks" in ended.said
+    first.rename(second)
+    final = fit(second, S12_DRIVE=str(second))
+    assert final.returncode == 0, final.said
+    assert "Going on from" in final.said
+    assert_the_same(second, undisturbed)
+    assert not list(second.glob(".run.*")), "nothing that would stop the next session"
+
+
 @pytest.mark.parametrize("number", [2, EPOCHS])
 def test_a_run_killed_between_its_checkpoint_and_its_log_loses_no_row(number, said_when_killed):
     """The rows travel in the checkpoint; after the last one there is nothing left to train, and they are there."""

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from s12lib.files import atomic_write
+from s12lib.locks import acquired
 
 SILENCE = 20.0  # seconds without a byte, after which a connection is given up
 WINDOW = 15.0  # seconds over which a rate is taken
@@ -45,15 +46,14 @@ def alone_in(folder: Path) -> Iterator[bool]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        alone = acquired(lock)
     except Timeout:
         print(f"Another process is fetching data into {folder}; waiting for it.", file=sys.stderr)
-        lock.acquire(timeout=WHOLE)
-    except (OSError, NotImplementedError):
-        yield False
-        return
+        alone = acquired(lock, WHOLE)
+    except OSError:  # what is wrong with the folder shows when something is written there
+        alone = False
     try:
-        yield True
+        yield alone
     finally:
         lock.release()
 

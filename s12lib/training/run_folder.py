@@ -14,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
 from s12lib.errors import CourseError
 from s12lib.files import atomic_write, shown, user_path
+from s12lib.locks import acquired
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint, run_to_go_on
 from s12lib.training.provenance import differences
 
@@ -74,20 +75,26 @@ class RunFolder:
         beside.mkdir(parents=True, exist_ok=True)
         place = beside if os.access(beside, os.W_OK) else self.path
         lock, holder = (place / f".{self.path.name}.{ending}" for ending in ("lock", "holder"))
+        claim = FileLock(lock)
         try:
-            with FileLock(lock, blocking=False):
-                atomic_write(holder, json.dumps({"process": os.getpid(), "machine": socket.gethostname()}).encode())
-                try:
-                    yield
-                finally:
-                    for own in (holder, lock):  # while it is held: who opened it before sees that it is gone
-                        with suppress(OSError):
-                            own.unlink()
+            if not acquired(claim):
+                rank_zero_info(f"The drive of {self} has no locks: see to it yourself that no other run trains there.")
+                yield
+                return
+            atomic_write(holder, json.dumps({"process": os.getpid(), "machine": socket.gethostname()}).encode())
+            try:
+                yield
+            finally:
+                for own in (holder, lock):  # while it is held: who opened it before sees that it is gone
+                    with suppress(OSError):
+                        own.unlink()
         except Timeout as error:
             raise RunFolderError(
                 f"Another run is training in {self} ({who_holds(holder)}): wait for it, stop it, or give this run a "
                 "folder of its own with --run_dir."
             ) from error
+        finally:
+            claim.release()
 
     def archive_run(self) -> None:
         """Give an earlier run's folder another name, so that a new run overwrites nothing.
