@@ -1,7 +1,8 @@
 """Each lesson as Colab runs it: an empty folder, an environment with torch but without the project, no repository.
 
 Only the address is exchanged: the set-up cell installs a wheel built from this tree instead of one from the repository.
-The first lesson runs on CIFAR-10 and then, like all others, without data and a way to it: on Shapes.
+The first lesson runs on CIFAR-10 and then, like all others, without data and a way to it: on Shapes, and in a folder
+that behaves like a mounted drive, where there are no locks and no links.
 """
 
 import os
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "lessons").glob("[0-9]*.ipynb"))
 ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"]
 BIN = "Scripts" if os.name == "nt" else "bin"
+FREEZE = Path(__file__).with_name("colab_freeze.txt")
 UV = shutil.which("uv", path=str(Path(sys.executable).parent))
 
 pytestmark = [
@@ -53,16 +55,22 @@ def wheel(tmp_path_factory) -> Path:
 def colab(tmp_path_factory) -> Path:
     """The folder of a fresh environment with what Colab has, as far as the lessons need it: torch and Jupyter."""
     folder = tmp_path_factory.mktemp("colab")
-    # Colab's own versions change; these are the tested ones. pip adds what is missing, within the lock's other pins.
+    # Colab's versions where known, else the tested ones. pip adds what is missing, within the lock's other pins.
+    theirs = [line for line in FREEZE.read_text("utf-8").splitlines() if not line.startswith("#")]
+    known = {line.partition("==")[0] for line in theirs}
     lock = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
-    pins = [line.removesuffix(" \\") for line in lock if line[:1].isalnum()]
+    ours = [line.removesuffix(" \\") for line in lock if line[:1].isalnum()]
+    pins = theirs + [pin for pin in ours if pin.partition("==")[0] not in known]
     (folder / "pins.txt").write_text("\n".join(pins))
     (folder / "others.txt").write_text("\n".join(pin for pin in pins if not re.match(r"torch|triton|nvidia|cuda", pin)))
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
     call(UV, "venv", "--seed", "--python", sys.executable, folder / "env", env=environment)
     python = folder / "env" / BIN / "python"
-    has = ("torch", "torchvision", "ipykernel", "nbclient")
+    has = ("torch", "torchvision", "ipykernel", "nbclient", *theirs)
     call(UV, "pip", "install", "--python", python, "--constraint", folder / "pins.txt", *has, env=environment)
+    (packages,) = (folder / "env").glob("**/site-packages")
+    shutil.copy(Path(__file__).with_name("like_a_drive.py"), packages)
+    (packages / "like_a_drive.pth").write_text('import os; "S12_DRIVE" in os.environ and __import__("like_a_drive")')
     return folder
 
 
@@ -124,5 +132,6 @@ def test_the_first_cell_installs_the_course_and_leaves_torch_alone(before_and_af
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_without_repository_and_data_a_lesson_runs_and_every_caption_says_shapes(notebook, run_all, tmp_path):
     no_folder = tmp_path / notebook.name / "data"  # below a file: nothing is there and nothing can be downloaded to it
-    made = run_all(notebook, tmp_path, S12_DATA_DIR=str(no_folder))
+    drive = {"S12_DRIVE": str(tmp_path)} if sys.platform == "linux" else {}
+    made = run_all(notebook, tmp_path, S12_DATA_DIR=str(no_folder), **drive)
     assert_it_ran_on_shapes_and_says_so(made)
