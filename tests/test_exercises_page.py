@@ -202,6 +202,8 @@ def test_a_field_takes_a_tab_and_can_be_left_by_keyboard(visit_with):
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
     assert not field.evaluate("field => field === document.activeElement")
+    field.fill("\n" * 20)
+    assert field.evaluate("field => field.rows") > 20, "as many as the answer has lines"
 
 
 @pytest.fixture(scope="module")

@@ -97,9 +97,13 @@
     target.setRangeText("    ", target.selectionStart, target.selectionEnd, "end");
   }
 
+  /** As many rows as the answer has, and a few to go on; what is longer scrolls. */
+  const fit = (field) => (field.rows = Math.min(field.value.split("\n").length + 2, 36));
+
   for (const box of boxes) {
     const field = box.querySelector("textarea");
-    field.rows = field.value.split("\n").length + 2;
+    fit(field);
+    field.addEventListener("input", () => fit(field));
     field.addEventListener("keydown", indent);
     box.querySelector("button").addEventListener("click", () => check(box));
   }
