@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from nbformat import v4
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,3 +76,12 @@ def test_lessons_are_timed_once_and_one_that_fails_is_told(tmp_path, monkeypatch
     assert "00_some" not in capsys.readouterr().out, "what was timed is not run again"
     (here,) = json.loads(record.read_text("utf-8")).values()
     assert list(here["seconds"]) == ["00_some", "01_some", "02_some"]
+
+
+def test_all_lessons_of_the_book_are_tried_or_those_that_are_named(tmp_path, capsys):
+    chapters = [chapter["file"] for part in yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))["parts"]
+                for chapter in part["chapters"]]  # fmt: skip
+    lessons = [ROOT / f"{file}.ipynb" for file in chapters if file.startswith("lessons/")]
+    assert lessons == newest.LESSONS
+    assert newest.main([]) == 0
+    assert "0 of 0 lessons run." in capsys.readouterr().out
