@@ -354,7 +354,11 @@ def test_every_command_of_the_teachers_page_is_one_that_there_is(monkeypatch):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"{", "is not a notebook"), (b'{"cells": []}', "holds no exercise"), (None, "x.ipynb")],
+    [
+        (b"{", "is not a notebook"),
+        (b'{"cells": []}', "holds no exercise"),
+        (None, "x.ipynb is not there: run this in the course's folder"),
+    ],
 )
 def test_what_is_no_lesson_is_refused_in_one_sentence(content, words, tmp_path, capsys):
     lesson = tmp_path / "x.ipynb"

@@ -25,6 +25,8 @@ def make_assignment(lesson: Path, folder: Path) -> Path:
     """
     if not lesson.suffix:
         lesson = Path("lessons") / f"{lesson.name}.ipynb"
+    if not lesson.exists():
+        raise AssignmentError(f"{lesson} is not there: run this in the course's folder, or write out the path to it.")
     try:
         notebook = json.loads(lesson.read_text("utf-8"))
         cells = [cell | {"source": "".join(cell["source"])} for cell in notebook["cells"]]
