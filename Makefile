@@ -149,7 +149,7 @@ lock: $(READY) ## pin every version anew within pyproject.toml's ranges (UPGRADE
 
 # FREEZE=FILE, the output of `pip freeze` elsewhere, as Colab publishes it: pins what is in it, as far as an index has it.
 newest: $(READY) ## run the lessons with the newest versions that the ranges allow, in an environment of their own
-	@$(UV) venv --quiet --clear --python $(PY) $(NEWEST)
+	@$(UV) venv --quiet --clear --seed --python $(PY) $(NEWEST)
 	@sed -nE 's/^([A-Za-z0-9._-]+==[0-9][^+ ]*)(\+.*)?$$/\1/p' /dev/null $(FREEZE) > $(NEWEST)/constraints.txt
 	@$(UV) pip install --quiet --upgrade --python $(NEWEST)/bin/python --constraint $(NEWEST)/constraints.txt \
 	  --editable '.$(if $(EXTRAS),[$(EXTRAS)])' ipykernel nbclient nbformat
