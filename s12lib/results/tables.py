@@ -158,7 +158,8 @@ def epochs_to_94(folder: Path = Path("results")) -> str:
         runs: Sequence[Mapping[str, Any]] = results
         mean = statistics.mean(run["test_accuracy_tta"] for run in runs)
         if dataset == "CIFAR-10" and round(mean, 4) >= 0.94:
-            said = f"**{escaped(recipe)}**, mean of {len(runs)}: {mean:.2%} with flip TTA"
+            count = "1 run" if len(runs) == 1 else f"mean of {len(runs)}"
+            said = f"**{escaped(recipe)}**, {count}: {mean:.2%} with flip TTA"
             rows.append((said, float(runs[0]["config"]["max_epochs"])))
     most = max(epochs for _, epochs in rows)
     lines = [
