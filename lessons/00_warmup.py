@@ -668,7 +668,7 @@ check("fit", fit)
 # <details>
 # <summary>Second hint</summary>
 #
-# `optimizer.zero_grad()` belongs into the loop, before `backward`. `loss.item()` is the bare number; the tensor keeps
+# `optimizer.zero_grad()` belongs in the loop, before `backward`. `loss.item()` is the bare number; the tensor keeps
 # the memory of how it was computed.
 #
 # </details>

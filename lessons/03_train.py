@@ -195,7 +195,7 @@ check("sgd", SGD)
 # <summary>Second hint</summary>
 #
 # PyTorch refuses to change a parameter in place while it records: put `@torch.no_grad()` above `step`. Compute `g` as a
-# new tensor, update `v`, then `p -= ...`. The learning rate belongs into the last of the three only.
+# new tensor, update `v`, then `p -= ...`. The learning rate belongs in the last of the three only.
 #
 # </details>
 # <details>

@@ -43,6 +43,13 @@ def test_every_kind_of_machine_has_its_goals(found, kind, monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="without a GPU")
+@pytest.mark.parametrize(("count", "said"), [(1, "abacus, 1 thread"), (2, "abacus, 2 threads")])
+def test_a_machine_is_named_with_its_threads(count, said, monkeypatch):
+    monkeypatch.setattr(hardware, "cpu_capabilities", lambda: {"cpu_name": "abacus"})
+    monkeypatch.setattr(torch, "get_num_threads", lambda: count)
+    assert hardware.hardware("cpu") == said
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_a_processor_without_bfloat16_is_timed_in_float32(precision, monkeypatch):
     monkeypatch.setattr(hardware, "best_precision", lambda: precision)

@@ -46,4 +46,5 @@ def hardware(accelerator: str = "auto") -> str:
     if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return f"{platform.processor() or platform.machine()}, Metal"
     name = cpu_capabilities().get("cpu_name") or platform.processor() or platform.machine()
-    return f"{name}, {torch.get_num_threads()} threads"
+    count = torch.get_num_threads()
+    return f"{name}, {count} thread{'' if count == 1 else 's'}"
