@@ -77,6 +77,9 @@ data = course.data
 # $$
 # L = \frac{1}{n} \sum_i (\text{slope} \cdot x_i + \text{intercept} - y_i)^2
 # $$
+#
+# `train.images` has the axes images, rows, columns, colours, and holds bytes from 0 to 255. It is a PyTorch tensor,
+# which does most of what a NumPy array does; its `dim` is NumPy's `axis`.
 
 # %% tags=["nbval-check-output"]
 import numpy as np
@@ -165,8 +168,7 @@ slope, intercept, losses = descend(red, blue, lr=0.5)
 round(slope, 3), round(intercept, 3)
 
 # %% [markdown]
-# A line also has an exact answer, which `np.polyfit` computes. That makes it a good place to start: you can see
-# whether you arrived.
+# A line also has an exact answer, which `np.polyfit` computes, so you can see whether you arrived.
 
 # %% tags=["hide-input"]
 # @title Compare with the exact line, and draw it
@@ -182,7 +184,7 @@ curves = {
     ),
 }
 title = f"Red tells {1 - best / np.var(blue):.0%} of how blue differs"
-where = f"{data.name}, the averages of {len(red)} training images"
+where = f"{data.name}, {len(red)} training images, every third drawn"
 axes = "average red", "average blue"
 points = {"images": (red[::3], blue[::3])}
 viz.show(viz.lines(curves, title, where, *axes, points=points))
@@ -307,10 +309,10 @@ slope, intercept
 #
 # > **Difficulty 5 of 5, about 90 minutes.** Write this memory yourself, in plain Python. `Value(3.0)` is a number
 # > with two attributes: `data`, here 3.0, and `grad`, 0 at first. `a + b`, `a * b` and `a.relu()`, which is the
-# > larger of `a` and 0, make new Values and remember where they came from. `z.backward()` adds to the `grad` of every
-# > Value that `z` was made of how much `z` changes with it: again on each call, also when two results share a part.
-# > It visits each Value once, however many ways lead to it. Nothing later needs your answer, so you may come back to
-# > this.
+# > larger of `a` and 0, make new Values and remember where they came from. `z.backward()` adds, to the `grad` of `z`
+# > and of every Value that `z` was made of, the derivative of `z` by that Value. It adds again on each call, also when
+# > two results share a part. And it visits each Value once, however many ways lead to it. Nothing later needs your
+# > answer, so you may come back to this.
 
 
 # %% tags=["nbval-check-output"]
@@ -395,10 +397,13 @@ round(w.grad / 20, 6), round(line_gradient(red[:20], blue[:20], 0, 0)[0], 6)
 # %% [markdown]
 # ## 3. A tiny network, by hand
 #
-# A line is not much. A network puts a bend between two of them. Its input: an image shrunk to 4 × 4, which leaves 48
+# A network puts a bend between two lines. Its input: an image shrunk to 4 × 4, which leaves 48
 # numbers. Its hidden layer: 64 sums of these, each weighted in its own way, and each with its negative values cut
 # off, which is the bend ([ReLU](../book/glossary.md#term-ReLU)). Its output: ten weighted sums of those, one for each
 # class, the [logits](../book/glossary.md#term-logits). The class with the largest is the answer.
+#
+# Below, `permute` puts the axes into another order, `avg_pool2d` averages each 8 × 8 pixels, and `flatten` makes one
+# row of each image.
 
 
 # %% tags=["nbval-check-output"]
@@ -602,6 +607,9 @@ class TinyNetwork(nn.Module):
 # parameters, `tensor.to(device)` returns a moved copy. `course.device` is a GPU if there is one. To compare with
 # NumPy, we also let the network begin with NumPy's very weights. (`nn.Linear` keeps its weights the other way round,
 # hence the `.T`.)
+#
+# `F.cross_entropy(logits, labels)` is your `cross_entropy`: it takes the logits, and does the softmax itself.
+# `torch.optim.SGD(network.parameters(), lr=0.5)` makes an optimiser whose `step` is the one above.
 
 
 # %%
@@ -741,6 +749,7 @@ without_bend, accuracy_of(never_cleared)
 #
 # Here are 32 images at full size, 3,072 numbers each, and a loop with room for three mistakes: to forget `zero_grad`,
 # to clear the gradients just before the step, and to apply softmax before `F.cross_entropy`, which does so itself.
+# `nn.Sequential` makes a network of layers that follow one another.
 
 # %% tags=["hide-input"]
 # @title Take 32 images at full size
@@ -772,12 +781,9 @@ def one_batch(mistake=None, labels=answers):
 
 
 # %% [markdown]
-# > **Predict first.** A right loop and three wrong ones, 60 steps each. In how many of the three does the loss show
-# > that something is wrong?
-# >
-# > <!-- guess: {{shown}} of 3 -->
+# These are the four curves from the top of the lesson.
 
-# %% tags=["reveal", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 kinds = ["two softmaxes", "cleared too late", "never cleared"]
 runs = {"right": one_batch()} | {kind: one_batch(kind) for kind in kinds}
 shown = sum(run[-1] > 2 * runs["right"][-1] for run in runs.values())
@@ -801,12 +807,18 @@ viz.show(viz.lines(curves, title, where, "step", "loss"))
 # > looks better than right: {{runs["never cleared"][-1]:.6f}}. The check finds many bugs, and not all.
 
 # %% [markdown]
-# And what does it prove when the loss does go to 0? Give every image a wrong label, images of
-# one class different ones, and ask again. Then give the
-# check to the network of this course, which you will build in [lesson 02](02_model.ipynb): the loop is the one that
-# you wrote.
+# And what does it prove when the loss does go to 0? Give every image a wrong label, images of one class different
+# ones, and ask again. Then give the check to the network of this course, which you will build in
+# [lesson 02](02_model.ipynb): the loop is the one that you wrote. (Its optimiser has
+# [momentum](../book/glossary.md#term-momentum), which [lesson 03](03_train.ipynb#the-step) explains.)
 
-# %% tags=["nbval-check-output"]
+# %% [markdown]
+# > **Predict first.** With the right labels the loss ends at {{runs["right"][-1]:.2f}}. Where does it end with wrong
+# > ones?
+# >
+# > <!-- guess: {{nonsense:.2f}} -->
+
+# %% tags=["nbval-check-output", "reveal"]
 from s12lib import PageResNet
 
 shift = 1 + torch.arange(len(answers)) % 9
