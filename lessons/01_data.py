@@ -92,7 +92,7 @@ height, width, channels = train.images[0].shape
 # > {{len(train.labels):,}} training images together are fewer than four photographs.
 
 # %% [markdown]
-# So little is left of an image. Look at some, one row a class.
+# Look at some, one row a class.
 
 # %% tags=["hide-input"]
 # @title Draw eight images of each class
@@ -264,11 +264,11 @@ torch.stack([mean, torch.tensor(MEAN), std, torch.tensor(STD)])
 
 # %% [markdown]
 # The rows are your means and the package's, then your standard deviations and the package's, which come from all 50,000
-# images. Every ninth image is enough. You need not be precise here. What you need is to use *the same* numbers
-# everywhere.
+# images, validation included. Every ninth image is enough. What matters is to use *the same* numbers everywhere.
 #
 # Now the whole of normalising. From here on it is `s12lib.normalize`, the one function for training, testing and the
 # app. It takes `(N, 32, 32, 3)` bytes and returns `(N, 3, 32, 32)` floats: PyTorch wants the channels before the rows.
+# `permute` reorders the axes.
 
 
 # %%
@@ -337,7 +337,7 @@ batch.mean(), single.min(), single.max()
 # > photograph that its author tried. Run it, and look at what it does to a plain wall and to an image taken at dusk.
 # > Then write `prepare_upload`, which does right what `shipped` does wrong. It gets one image (32, 32, 3) of bytes and
 # > returns a batch of one, (1, 3, 32, 32) in float32, as the network knows it from training. `MEAN` and `STD` are at
-# > hand.
+# > hand, two tuples of three numbers.
 
 
 # %% tags=["nbval-check-output"]
@@ -417,9 +417,9 @@ views = shifts * 2  # mirrored or not
 views, views * 25 * 25  # with a hole of 8 × 8 pixels, too
 
 # %% [markdown]
-# > **Finding.** One image becomes {{views}}. In a run of 24 epochs the network sees each image 24 times, so some view
-# > comes back now and then. With a hole on top ([cutout](../book/glossary.md#term-cutout)) there are
-# > {{views * 25 * 25:,}}, and hardly any comes back.
+# > **Finding.** One image becomes {{views}}. In a run of 24 [epochs](../book/glossary.md#term-epoch), passes
+# > through the training set, some view comes back now and then. With a hole on top
+# > ([cutout](../book/glossary.md#term-cutout)) there are {{views * 25 * 25:,}}, and hardly any comes back.
 
 # %% [markdown]
 # When an image is shifted, something has to come in at the edge. Black is a poor choice: a sharp bar that exists in no
@@ -689,9 +689,10 @@ copies
 # ### Exercise: near copies
 #
 # > **Difficulty 4 of 5, about 40 minutes.** For each image of `queries`, find the one of `images` that differs least:
-# > the smallest sum of squared differences of bytes, at ties the first. `queries` is (M, H, W, 3) and `images`
-# > (N, H, W, 3), both uint8; return two int64 tensors (M,): the places in `images`, and the exact sums. All differences
-# > at once would be 1.5 trillion numbers, so let no tensor hold more than four times as many as both inputs together.
+# > the smallest sum of squared differences of bytes, at ties the first. `queries` is (M, H, W, 3) and `images` (N, H,
+# > W, 3), both uint8; return two int64 tensors (M,): the places in `images`, and the exact sums. In
+# > CIFAR-10, all differences at once would be 1.5 trillion numbers, so let no tensor hold more than four times as many
+# > as both inputs together.
 
 
 # %% tags=["nbval-check-output"]
@@ -818,8 +819,8 @@ viz.show(viz.image_rows(rows, title, where))
 # <details>
 # <summary>Answer</summary>
 #
-# **(b)** The shapes and types are right, so nothing crashes. In evaluation mode BatchNorm uses the statistics of
-# training, and these belong to normalised images.
+# **(b)** The shapes and types are right, so nothing crashes. After training, BatchNorm no longer looks at the
+# batch: it uses statistics that it kept, and these belong to normalised images.
 #
 # </details>
 #
