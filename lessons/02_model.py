@@ -91,7 +91,7 @@ batch.shape, conv(batch).shape, conv.weight.shape
 # > since every place, also one at the edge, is once the middle of the window.
 
 # %% [markdown]
-# There is no bias, and that is not stinginess. After the convolution comes
+# There is no bias, no number that is added to a whole channel, and that is not stinginess. After the convolution comes
 # [BatchNorm](../book/glossary.md#term-BatchNorm) ([Ioffe and Szegedy, 2015](../book/references.md#ioffe-2015)). For
 # each channel it takes the mean and the spread over all places of all images in the batch, subtracts the one and
 # divides by the other. Then it multiplies by a weight and adds a bias, both of which it learns. What happens to a
@@ -129,7 +129,8 @@ conv_pool_bn(3, 8)(batch).shape
 
 # %% [markdown]
 # Other networks pool at the end: conv, BatchNorm, ReLU, pool. How different is that, with the same weights? In
-# evaluation mode BatchNorm uses fixed statistics; in training mode, those of the batch.
+# evaluation mode BatchNorm uses fixed statistics, averages that it kept while training; in training mode, those of the
+# batch.
 
 # %% tags=["nbval-check-output"]
 torch.manual_seed(0)
@@ -255,14 +256,15 @@ check("residual", ResidualBlock)
 # ```
 #
 # The package writes it shorter, as an `nn.Sequential` whose `forward` adds its input: read `s12lib/model.py`. Since
-# $f$ ends in a ReLU, Page's block only adds. He and others put the last ReLU behind the sum, so that theirs can take
-# away as well.
+# $f$ ends in a ReLU, Page's block only adds. Kaiming He and his co-authors put the last ReLU behind the sum, so that
+# theirs can take away as well.
 #
 # </details>
 
 # %% [markdown]
 # What does the skip buy? Stack 16 such blocks, and 16 of the same without the skip. Nothing is trained. Send random
-# numbers in at one end, and a gradient back from the other.
+# numbers in at one end, and a gradient back from the other. (The package's `conv_bn` makes the three layers conv,
+# BatchNorm and ReLU.)
 
 # %% [markdown]
 # > **Predict first.** Going back through the stack without skips, will the gradient die out, stay, or grow? By which
@@ -307,9 +309,9 @@ viz.show(viz.lines(curves, title, where, *axes, log=True, marker="o"))
 # %% [markdown]
 # Most people say that it dies out, since that is what they have read. Without BatchNorm it may. For fully connected
 # networks with BatchNorm [Yang et al. (2019)](../book/references.md#yang-2019) proved, in the limit of wide layers,
-# that it grows exponentially with the depth; a convolution is not what they proved it for, but does the same here. He
-# and others report that in *their* plain networks with BatchNorm the gradients look healthy: they looked for
-# gradients that vanish, and found none. Still those trained worse than with skips.
+# that it grows exponentially with the depth; a convolution is not what they proved it for, but does the same here.
+# Kaiming He and his co-authors report that in *their* plain networks with BatchNorm the gradients look healthy: they
+# looked for gradients that vanish, and found none. Still those trained worse than with skips.
 #
 # > **Finding.** At the first of 16 blocks the gradient is {{norms["without skips"][0]:.0f}} times as large as at the
 # > last, and with skips {{norms["with skips"][0]:.1f}} times: it has a way around every block, on which nothing
@@ -317,7 +319,7 @@ viz.show(viz.lines(curves, title, where, *axes, log=True, marker="o"))
 
 # %% [markdown]
 # Growing or not, does it matter? Train both on a few thousand images, reduced to 8 × 8: six
-# [epochs](../book/glossary.md#term-epoch), with two learning rates each, so that neither suffers from the other's.
+# [epochs](../book/glossary.md#term-epoch), with two learning rates each, in case one does not suit a stack.
 
 
 # %%
@@ -405,8 +407,8 @@ viz.show(viz.shape_walk(walk, title, where))
 # the [logit scale](../book/glossary.md#term-logit-scale): 1/8 with Page, 1/16 in this course's recipes. It changes no
 # answer; it makes the untrained network modest about what it does not know.
 #
-# The package's network in full, as torchsummary sees it. Take three convolutions of your choice, each with its
-# BatchNorm, and check them with your formula.
+# The package's network in full, as torchsummary sees it, where −1 stands for any number of images. Take three
+# convolutions of your choice, each with its BatchNorm, and check them with your formula.
 
 # %% tags=["nbval-check-output"]
 from torchsummary import summary
@@ -521,8 +523,8 @@ sides
 # how much each input pixel moves it.
 
 # %% [markdown]
-# > **Predict first.** In layer3's map the middle place has a quarter of the image around it. What share of what moves
-# > it comes from there, in per cent? An even spread would be 25.
+# > **Predict first.** Take the middle place of layer3's map, and the quarter of the image that lies around it. How many
+# > per cent of what moves the place come from that quarter? If all pixels counted alike, it would be 25.
 # >
 # > <!-- guess: {{100 * near:.0f}} % -->
 
@@ -572,11 +574,12 @@ viz.show(viz.image_grid(shown, names, title, where, columns=4))
 # ### Exercise: BatchNorm by hand
 #
 # > **Difficulty 4 of 5, about 45 minutes.** Write the layer, without PyTorch's own. It has two parameters, `weight`
-# > (ones at first) and `bias` (zeros), and two buffers, `running_mean` (zeros) and `running_var` (ones), each of
-# > shape (channels,). `forward` takes (N, channels, H, W) and returns weight · (x − mean) / √(var + 10⁻⁵) + bias. In
-# > training, mean and var are the batch's, with var divided by n; the running averages move a tenth of the way
-# > towards them, `running_var` towards the variance with n − 1. In evaluation, mean and var are the running averages,
-# > which stay.
+# > (ones at first) and `bias` (zeros), and two buffers, which are saved with the network and not learned:
+# > `running_mean` (zeros) and `running_var` (ones). All four have the shape (channels,). `forward` takes (N, channels,
+# > H, W) and returns weight · (x − mean) / √(var + 10⁻⁵) + bias. In training, mean and var are the batch's, var being
+# > the mean of the squared differences. The running averages move a tenth of the way towards them, `running_var`
+# > towards the variance that divides by n − 1 instead of n. In evaluation, mean and var are the running averages, which
+# > stay.
 
 
 # %% tags=["nbval-check-output"]
