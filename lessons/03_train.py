@@ -138,8 +138,8 @@ for share in shares:  # for the right class; the others share the rest
 
 # %% [markdown]
 # First the plain losses, then the smoothed. Remember the first number: a run that begins far from it has a mistake in
-# it. One is to hand `F.cross_entropy` probabilities. It takes [logits](../book/glossary.md#term-logits), and does the
-# softmax itself; with two of them nothing crashes, and the plain loss never falls below 1.46.
+# it. Not every mistake shows there: `F.cross_entropy` takes [logits](../book/glossary.md#term-logits), and does the
+# softmax itself; hand it probabilities, and nothing crashes, but the plain loss never falls below 1.46.
 #
 # > **Finding.** Knowing nothing costs ln 10 = {{plain[0]:.3f}}, smoothed or not. Smoothed, the loss is lowest at
 # > {{shares[smoothed.index(min(smoothed))]:.0%}}, the target itself, and being surer costs: {{smoothed[-1]:.3f}} at
@@ -275,8 +275,8 @@ viz.show(viz.descent(shown, (x, y, valley), title, where))
 # ## 3. Lightning, and what it does for you
 #
 # A `LightningModule` holds network, step and optimiser. The [Trainer](../book/glossary.md#term-Trainer) does the rest:
-# loop, devices, precision, checkpoints; and around each validation `eval()` and `train()`. At its heart are three lines
-# that you should have written once. Will both end in the same weights?
+# loop, devices, precision, checkpoints; and around each validation `eval()` and `train()`. At its heart are the three
+# lines of [lesson 00](00_warmup.ipynb#a-tensor-remembers). Will both end in the same weights?
 
 # %%
 import pytorch_lightning as pl
@@ -322,7 +322,8 @@ same
 
 # %% [markdown]
 # `s12lib.Classifier` is this module grown up: a schedule, averaged weights, metrics, and levers from Page's posts, each
-# a field that can be switched off. From here on you train with it, in runs of seconds.
+# a field that can be switched off. From here on you train with it, in runs of seconds. In `train`, unless told
+# otherwise, the rate rises and then falls to 0, and no weights are averaged; `lr_fraction` is the rate's share of `lr`.
 
 # %%
 from s12lib import Classifier
@@ -419,9 +420,8 @@ axes = "step", "effective rate, start = 1"
 viz.show(viz.lines(effective, title, few, *axes, log=True))
 
 # %% [markdown]
-# Such a rate is too high to learn well; and the last layer, with no BatchNorm behind it, is kept small as the textbooks
-# say. The loss shows both. Usual decays are gentler; they too end in a balance, as steps lengthen filters and decay
-# shortens them.
+# Such a rate is too high to learn well; the last layer, with no BatchNorm behind it, is kept small. Usual decays are
+# gentler; they end in a balance, as steps lengthen filters and decay shortens them.
 #
 # > **Finding.** Without decay the filters' norm grows from {{norms[0.0][0]:.1f}} to {{norms[0.0][1]:.1f}}. With decay
 # > it falls to {{norms[0.02][1]:.1f}}, so that the effective rate grows {{growth[0.02]:.0f}}-fold, and the loss of the
@@ -495,8 +495,8 @@ viz.show(viz.lr_sweeps(curves, kept, marks, title, few))
 # %% [markdown]
 # On the left the steps are too small, on the right they overshoot. One sweep is one throw of
 # dice: make several, and take their median. It belongs to this batch size; larger batches bear larger steps
-# ([Goyal et al., 2017](../book/references.md#goyal-2017)). If none proposes anything, widen the range or take larger
-# batches. And check with *whole* runs: the finder sees only the beginning of a training.
+# ([Goyal et al., 2017](../book/references.md#goyal-2017)). And check with *whole* runs: the finder sees only the
+# beginning.
 
 # %%
 by_rate = {lr: train(lr) for lr in (peak / 4, peak, 4 * peak)}
@@ -588,7 +588,8 @@ by_shape = {
 # the steps of **another split**, here of all 50,000 images for a run on 10,000.
 
 # %% [markdown]
-# > **Predict first.** Stepped once an epoch, what is the highest rate of the whole run, in per cent of the peak?
+# > **Predict first.** A run has 11 epochs of 19 batches, a fifth of it warm-up. Stepped once an epoch, what is its
+# > highest rate, in per cent of the peak?
 # >
 # > <!-- guess: {{100 * highest:.0f}} % -->
 
@@ -617,7 +618,7 @@ curves = {name: (steps, values) for name, values in drawn.items()}
 viz.show(viz.lines(curves, title, where, "step", "share of the peak"))
 
 # %% [markdown]
-# Neither crashes. So plot your learning rate, in every run.
+# Neither crashes: plot your learning rate in every run.
 #
 # > **Finding.** At a constant rate the run gets {{by_shape["constant"]:.0%}} right, down a cosine
 # > {{by_shape["cosine"]:.0%}}, in one cycle {{by_shape["one-cycle"]:.0%}}: that the rate falls matters more than how.
@@ -872,8 +873,8 @@ chance = (share * (1 - share) / 10_000) ** 0.5
 
 # %% [markdown]
 # The layers are the same in all rows (Page's pooled after ReLU); schedule, loss, augmentation and averaging differ.
-# [TTA](../book/glossary.md#term-test-time-augmentation) averages the logits of each image and its mirror image. Compare
-# plain with plain. All runs stand in the [results](../book/results.md).
+# [TTA](../book/glossary.md#term-test-time-augmentation) averages the logits of each image and its mirror image. All
+# runs stand in the [results](../book/results.md).
 #
 # > **Finding.** Our run gets {{card["test_accuracy"]:.2%}}, {{100 * card["test_accuracy"] - 88.62:.1f}} points more
 # > than its forerunner. Chance in the choice of the test images alone moves such a number by {{100 * chance:.2f}}
@@ -882,9 +883,9 @@ chance = (share * (1 - share) / 10_000) ** 0.5
 # %% [markdown]
 # ## 10. Stop, resume, repeat
 #
-# A [checkpoint](../book/glossary.md#term-checkpoint) is everything that is needed to go on. A small run on `Shapes`
-# writes one after each epoch. A second run, from another seed, goes on from the first of them. A third was told to make
-# *one* epoch, and is then asked for another.
+# A [checkpoint](../book/glossary.md#term-checkpoint) is everything that is needed to go on. A small run on the drawn
+# `Shapes` writes one after each epoch. A second run, from another seed, goes on from the first of them. A third was
+# told to make *one* epoch, and is then asked for another.
 
 # %% [markdown]
 # > **Predict first.** Which of the two ends with the very weights of the run that nobody disturbed?
