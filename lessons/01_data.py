@@ -402,7 +402,7 @@ check("prepare_upload", prepare_upload)
 # ## 4. Augmentation
 #
 # A network with 6.6 million [parameters](../book/glossary.md#term-parameter) can learn 50,000 images by heart. Then it
-# knows them, and nothing else. The remedy is hardly ever to show it the same image twice. Shift it, mirror it, cover a
+# knows them, and nothing else. The remedy: hardly ever show it the same image twice. Shift it, mirror it, cover a
 # part: it is still a horse. This is [augmentation](../book/glossary.md#term-augmentation).
 
 # %% [markdown]
@@ -605,7 +605,7 @@ gain = 100 * (best[-1] - truth)  # in points
 #
 # - the [training set](../book/glossary.md#term-training-set), which the network learns from;
 # - the [validation set](../book/glossary.md#term-validation-set), split off the training set, which *you* learn from:
-#   look as often as you like;
+#   look often, though each look flatters a little;
 # - the **test set**, which is opened at the end, when there is nothing left to choose.
 
 # %% [markdown]
@@ -851,7 +851,7 @@ viz.show(viz.image_rows(rows, title, where))
 #
 # </details>
 #
-# **4. You train 30 variants, and report the best one's test accuracy. What is wrong with the number?**
+# **4. You train 30 variants, test them all, and report the best test accuracy. What is wrong with the number?**
 #
 # - (a) It is too high, on average: the luckiest was chosen.
 # - (b) Nothing, as no variant was trained on the test set.

@@ -676,10 +676,10 @@ deceived = accuracy(third, tint(images, others), others)
 round(on_object, 2), round(untinted, 2), round(deceived, 2)
 
 # %% [markdown]
-# The heat lies everywhere, on the object hardly more than by its area. You may suspect something; but what? A heatmap
-# says *where*, and a shortcut without a place has no spot to be hot at.
-# [Adebayo et al. (2022)](../book/references.md#adebayo-2022) found that explanations often fail to show a shortcut that
-# one does not suspect already.
+# The heat lies everywhere, about as much of it on the object as of a spot in the middle. You may suspect something; but
+# what? A heatmap says *where*, and a shortcut without a place has no spot to be hot at. [Adebayo et al.
+# (2022)](../book/references.md#adebayo-2022) found that explanations often fail to show a shortcut that one does not
+# suspect already.
 #
 # > **Finding.** The third network has {{on_object:.0%}} of its heat on the object; without its tint it is right in
 # > {{untinted:.0%}}, and with a wrong tint it says what the tint says in {{deceived:.0%}}. The intervention convicts it
