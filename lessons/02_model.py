@@ -790,8 +790,6 @@ loaded, len(renamed)
 # Each of these was found in published code for this very exercise.
 #
 # - **The network left in training mode** in the app. You have seen the symptom.
-# - **`eval()` called on one layer** and not on the network. Nothing complains, and BatchNorm elsewhere goes on as in
-#   training.
 # - **`load_state_dict(..., strict=False)`**: names that do not match are passed over in silence, and all of the
 #   network can stay random. Load strictly.
 # - **An exercise's check that looks at shapes only**, and takes a block without its skip connection for a residual
