@@ -3,14 +3,13 @@
 import warnings
 from functools import cache, partial
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from s12lib import Classifier, Shapes
+from s12lib import Shapes
 from s12lib.data.cifar10 import read_cifar10
-from s12lib.data.shapes import draw_shapes
+from s12lib.data.shapes import QUARTERS, draw_shapes
 from s12lib.data.splits import Split
 from s12lib.explain import gradcam
 from s12lib.explain.comparison import Scores, baseline_scores, coarse_mask_scores, localization_scores
@@ -19,8 +18,8 @@ from s12lib.explain.intervals import confidence_interval
 from s12lib.explain.localization import energy_in_mask
 from s12lib.explain.maps import gaussian_maps, random_maps
 from s12lib.explain.sanity import cascading_randomization, rank_correlation, untrained
-from s12lib.inference import predict
-from s12lib.training.hardware import best_precision
+from s12lib.inference import logits_of, predict
+from s12lib.training.blind_round import TEN_COLOURS, THINGS, blind_round, train_narrow
 from s12lib.weights.pretrained import load_pretrained
 
 pytestmark = [
@@ -42,7 +41,7 @@ def scores() -> dict[tuple[str, str], Scores]:
 
 
 def surely_more(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Whether a is above b on these images, by the 95% interval of the differences."""
+    """Whether a is above b on these pictures, by the 95% interval of the differences."""
     return confidence_interval(a - b).low > 0
 
 
@@ -123,95 +122,141 @@ def test_edges_do_not_notice_that_the_network_forgets():
     assert rank_correlation(edges(IMAGES), edges(IMAGES)).min() > 0.999
 
 
+# ---- parts left out --------------------------------------------------------------------------------------------------
+
+
+@cache
+def falls() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """By how much each part's absence lowers the logit of 100 images, and which pixels it changes."""
+    images, labels, _ = draw_shapes(100, 0, "test")
+    own = torch.arange(100), torch.from_numpy(labels).long()
+    whole, fall, place = logits_of(network(), torch.from_numpy(images))[own], {}, {}
+    for part in ("object", *QUARTERS, "blob 1", "stroke 5"):
+        bare = draw_shapes(100, 0, "test", without=part)[0]
+        fall[part] = whole - logits_of(network(), torch.from_numpy(bare))[own]
+        place[part] = torch.from_numpy((bare != images).any(3))
+    return fall, place
+
+
+def test_the_logit_falls_without_the_object_less_without_a_quarter_and_not_without_clutter():
+    fall = falls()[0]
+    for quarter in QUARTERS:
+        assert surely_more(fall["object"], fall[quarter])
+        assert surely_more(fall[quarter], torch.ones(100))
+    for clutter in ("blob 1", "stroke 5"):
+        assert fall[clutter].mean().abs() < 0.2
+
+
+@pytest.fixture(scope="module")
+def quarters():
+    """``{map: (rank correlation of the quarters' heat with the fall, the same of the heat per pixel)}``."""
+    images, labels, _ = draw_shapes(100, 0, "test")
+    asked, (fall, place) = (network(), images, torch.from_numpy(labels).long()), falls()
+    where = torch.stack([place[quarter] for quarter in QUARTERS], 1)
+    truth = torch.stack([fall[quarter] for quarter in QUARTERS], 1)[:, None]
+    truth, area = truth - truth.min(), where.sum((2, 3))[:, None].clamp(min=1)
+    found = {}
+    for name, heat in {
+        "gradcam": gradcam(*asked),
+        "hirescam at layer2": gradcam(*asked, layer="layer2", method="hirescam"),
+        "ones": torch.ones(100, 32, 32),
+    }.items():
+        on_it = (heat[:, None] * where).sum((2, 3))[:, None]
+        found[name] = rank_correlation(truth, on_it), rank_correlation(truth, on_it / area)
+    return found
+
+
+def test_gradcam_knows_no_more_of_the_quarters_order_than_their_pixels_do(quarters):
+    assert quarters["gradcam"][0].mean() > 0.2
+    assert not surely_more(quarters["gradcam"][0], quarters["ones"][0])
+
+
+def test_of_the_quarters_heat_per_pixel_hirescam_at_layer2_says_more_than_gradcam_and_far_from_all(quarters):
+    assert surely_more(quarters["hirescam at layer2"][1], quarters["gradcam"][1])
+    assert quarters["gradcam"][1].mean() < 0.25
+    assert quarters["hirescam at layer2"][1].mean() < 0.6
+
+
 # ---- a planted shortcut ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def drawings():
+    warnings.simplefilter("ignore")
     data = Shapes(64, train_size=3000, validation_size=0, test_size=200)
     data.setup()
-    return data
+    return data.splits["train"], data.splits["test"]
 
 
-def trained(drawings, images: torch.Tensor, quiet_trainer) -> torch.nn.Module:
-    warnings.simplefilter("ignore")
-    data = Shapes(64, validation_size=0)
-    data.splits = {"train": Split(images, drawings.splits["train"].labels)}
-    torch.manual_seed(0)
-    module = Classifier(lr=0.4, final_epochs=0.5, label_smoothing=0.0, ema_decay=0.95)
-    quiet_trainer(2, precision=best_precision()).fit(module, data)
-    return module.network.eval()
+def plant(images: torch.Tensor, colours: torch.Tensor) -> torch.Tensor:
+    marked = images.clone()
+    marked[:, :4, :4] = (40 + 175 * TEN_COLOURS[colours]).to(torch.uint8)[:, None, None]
+    return marked
 
 
-TEN = torch.cat([torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3), torch.tensor([[0.5, 0, 0.5], [0.5, 1, 0.5]])])
+def in_corner(model: torch.nn.Module, test: Split) -> torch.Tensor:
+    corner = torch.zeros(len(test.labels), 32, 32, dtype=torch.bool)
+    corner[:, :8, :8] = True
+    heat = gradcam(model, plant(test.images, test.labels), test.labels, "layer2", "hirescam")
+    return energy_in_mask(heat, corner)
+
+
+def share_of(model: torch.nn.Module, images: torch.Tensor, wanted: torch.Tensor) -> float:
+    return (predict(model, images).argmax(1) == wanted).float().mean().item()
 
 
 @pytest.mark.slow
-def test_a_shortcut_without_a_place_is_on_no_heatmap_and_an_intervention_shows_it(drawings, quiet_trainer):
-    def tint(images: torch.Tensor, colours: torch.Tensor) -> torch.Tensor:
-        return (images * (0.75 + 0.25 * TEN[colours][:, None, None])).round().to(torch.uint8)
-
-    train, test = drawings.splits["train"], drawings.splits["test"]
-    third = trained(drawings, tint(train.images, train.labels), quiet_trainer)
+def test_a_network_trained_on_marked_images_reads_the_mark_and_its_heatmap_shows_it(drawings):
+    train, test = drawings
+    suspect = train_narrow(plant(train.images, train.labels), train.labels)
     others = (test.labels + 1) % 10
-    assert (predict(third, tint(test.images, test.labels)).argmax(1) == test.labels).float().mean() > 0.8
-    assert (predict(third, test.images).argmax(1) == test.labels).float().mean() < 0.4
-    assert (predict(third, tint(test.images, others)).argmax(1) == others).float().mean() > 0.5
-    tinted = tint(test.images, test.labels)
-    heat = energy_in_mask(gradcam(third, tinted, test.labels, "layer2", "hirescam"), test.masks)
-    honest = energy_in_mask(gradcam(network(), tinted, test.labels, "layer2", "hirescam"), test.masks)
-    assert heat.mean() < 0.3 < honest.mean()
+    assert share_of(suspect, plant(test.images, test.labels), test.labels) > 0.9
+    assert share_of(suspect, test.images, test.labels) < 0.5
+    assert share_of(suspect, plant(test.images, others), others) > 0.8
+    assert in_corner(suspect, test).mean() > 0.5
+    assert in_corner(network(), test).mean() < 0.1
 
 
 @pytest.mark.slow
-def test_marks_dealt_at_random_cure_the_network(drawings, quiet_trainer):
-    def plant(images: torch.Tensor, colours: torch.Tensor) -> torch.Tensor:
-        marked = images.clone()
-        marked[:, :4, :4] = (40 + 175 * TEN[colours]).to(torch.uint8)[:, None, None]
-        return marked
-
-    train, test = drawings.splits["train"], drawings.splits["test"]
+def test_marks_dealt_at_random_cure_the_network(drawings):
+    train, test = drawings
     dealt = torch.randint(10, train.labels.shape, generator=torch.Generator().manual_seed(0))
-    cured = trained(drawings, plant(train.images, dealt), quiet_trainer)
-    assert (predict(cured, test.images).argmax(1) == test.labels).float().mean() > 0.8
-    corner = torch.zeros(len(test.labels), 32, 32, dtype=torch.bool)
-    corner[:, :8, :8] = True
-    heat = gradcam(cured, plant(test.images, test.labels), test.labels, "layer2", "hirescam")
-    assert energy_in_mask(heat, corner).mean() < 0.15
+    cured = train_narrow(plant(train.images, dealt), train.labels)
+    assert share_of(cured, test.images, test.labels) > 0.6
+    assert in_corner(cured, test).mean() < 0.15
+
+
+@pytest.fixture(scope="module")
+def suspects(drawings):
+    return blind_round(*drawings)
+
+
+def on_object(each, test: Split) -> float:
+    heat = gradcam(each.network, each.test.images, test.labels, "layer2", "hirescam")
+    return energy_in_mask(heat, test.masks).mean().item()
 
 
 @pytest.mark.slow
-def test_a_network_trained_on_marked_pictures_reads_the_mark_and_its_heatmap_shows_it(quiet_trainer):
-    warnings.simplefilter("ignore")
-    colours = torch.from_numpy(np.random.default_rng(0).permutation(np.linspace(30, 225, 10).astype(np.uint8)))
+def test_no_limit_to_the_heat_on_the_object_tells_guilty_networks_from_innocent_ones(suspects, drawings):
+    heat = {letter: on_object(each, drawings[1]) for letter, each in suspects.items()}
+    by_secret = {each.secret: heat[letter] for letter, each in suspects.items()}
+    innocent = [heat[letter] for letter, each in suspects.items() if each.secret is None]
+    assert by_secret["paint"] > min(innocent)
+    assert by_secret["mark"] < min(innocent)
+    assert max(by_secret["blur"], by_secret["glass"]) < max(innocent)
 
-    def plant(split: Split) -> torch.Tensor:
-        marked = split.images.clone()
-        marked[:, :4, :4] = torch.stack([colours, colours.roll(3), colours.roll(6)], dim=1)[split.labels][:, None, None]
-        return marked
 
-    data = Shapes(64, train_size=4000, validation_size=0, test_size=200)
-    data.setup()
-    test = data.splits["test"]
-    data.splits["train"] = Split(plant(data.splits["train"]), data.splits["train"].labels)
-    torch.manual_seed(0)
-    module = Classifier(lr=0.4, final_epochs=0.5, label_smoothing=0.0, ema_decay=0.95)
-    quiet_trainer(2, precision=best_precision()).fit(module, data)
-    suspect = module.network.eval()
-    marked, bare = (
-        (predict(suspect, images).argmax(1) == test.labels).float() for images in (plant(test), test.images)
-    )
-    assert marked.mean() > 0.9
-    assert bare.mean() < 0.5
-    corner = torch.zeros(len(test.labels), 32, 32, dtype=torch.bool)
-    corner[:, :8, :8] = True
-    for method, layer in (("gradcam", "layer3"), ("hirescam", "layer2")):
-        heat, control = (
-            energy_in_mask(gradcam(model, plant(test), method=method, layer=layer), corner)
-            for model in (suspect, network())
-        )
-        assert surely_more(heat, 2 * control), method
-        assert surely_more(heat, energy_in_mask(gradcam(suspect, plant(test), method=method, layer=layer), test.masks))
+@pytest.mark.slow
+def test_dealing_its_secret_anew_convicts_each_guilty_network_and_no_innocent_one(suspects, drawings):
+    labels = drawings[1].labels
+    for each in suspects.values():
+        made = share_of(each.network, each.test.images, labels)
+        fall = {thing: made - share_of(each.network, each.test.anew(thing).images, labels) for thing in THINGS}
+        if each.secret:
+            assert max(fall, key=fall.get) == each.secret
+            assert fall[each.secret] > 0.12
+        else:
+            assert max(fall.values()) < 0.1
 
 
 # ---- on CIFAR-10, where it is not ------------------------------------------------------------------------------------
@@ -219,7 +264,7 @@ def test_a_network_trained_on_marked_pictures_reads_the_mark_and_its_heatmap_sho
 
 @pytest.fixture(scope="module")
 def faithful(real_cifar10):
-    """``{map: (minus deletion, insertion, ROAD)}`` of 32 test images, each the higher, the better."""
+    """``{map: (minus deletion, insertion, ROAD)}`` of 32 test pictures, each the higher, the better."""
     pictures, model = read_cifar10(real_cifar10)["test_images"][:32], load_pretrained()
     maps = {
         "gradcam": gradcam(model, pictures),

@@ -27,7 +27,7 @@ TIMINGS = re.compile(r"\d\s*(s|ms|sec|seconds?|minutes?)\b|it/s|\d\d:\d\d|\d+%\|
 TRAINED = {
     "02_model": {10},
     "03_train": {15, 17, 24},
-    "06_trust": {23, 27},
+    "06_trust": {24, 31},
     "07_speed": {8, 24},
     "10_extend": {4},
 }

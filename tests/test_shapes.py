@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from s12lib.data.shapes import SHAPE_CLASSES, SPLITS, draw_shapes
+from s12lib.data.shapes import BLOBS, PARTS, QUARTERS, SHAPE_CLASSES, SPLITS, STROKES, draw_shapes
 
 # SHA-256 of the images, labels and masks of draw_shapes(260, 7, "test"). A new value means new images for everybody:
 # every weight file, result and figure made with the old ones must be made again.
@@ -167,3 +167,48 @@ def test_a_wrong_argument_is_named_in_one_sentence(arguments, named):
 
 def test_numpy_integers_are_accepted():
     assert same(draw_shapes(np.int64(5), np.uint32(0), "train"), tuple(part[:5] for part in sample()))
+
+
+# ---- parts left out --------------------------------------------------------------------------------------------------
+
+
+@cache
+def changed_without(part: str) -> np.ndarray:
+    """Where 40 images change when a part is left out; labels and masks must not."""
+    (images, *rest), (bare, *other) = draw_shapes(40, 0, "test"), draw_shapes(40, 0, "test", without=part)
+    assert same(tuple(rest), tuple(other))
+    return (images != bare).any(axis=3)
+
+
+def test_every_part_can_be_left_out():
+    assert set(PARTS) == {"object", *QUARTERS, *BLOBS, *STROKES}
+    for part in PARTS:
+        assert changed_without(part).any(axis=(1, 2)).mean() > 0.9, part
+
+
+def test_without_the_object_no_pixel_changes_but_its_own():
+    masks = draw_shapes(40, 0, "test")[2]
+    assert (changed_without("object") & masks).sum() > 0.98 * masks.sum()
+    assert not (changed_without("object") & ~masks & ~around(masks, 1)).any()
+
+
+def test_the_quarters_are_the_object_each_pixel_once():
+    quarters = np.stack([changed_without(quarter) for quarter in QUARTERS])
+    assert (quarters.sum(axis=0) == changed_without("object")).all()
+    upper, left = quarters[:2].any(axis=0), quarters[::2].any(axis=0)
+    rows, columns = np.mgrid[:32, :32]
+    for k, whole in enumerate(changed_without("object")):
+        assert rows[upper[k]].max() < rows[whole & ~upper[k]].min()
+        assert columns[left[k]].max() < columns[whole & ~left[k]].min()
+
+
+def test_a_stroke_left_out_is_thin_and_not_painted_over_the_object():
+    masks = draw_shapes(40, 0, "test")[2]
+    for stroke in STROKES:
+        assert changed_without(stroke).mean() < 0.05
+        assert not (changed_without(stroke) & masks & ~around(~masks, 1)).any()
+
+
+def test_unknown_part_is_refused():
+    with pytest.raises(ValueError, match=r"without must be one of object, upper left, .*, not 'beak'"):
+        draw_shapes(1, 0, "test", without="beak")

@@ -17,6 +17,10 @@ Bools = NDArray[np.bool_]
 
 SIZE = 32  # pixels along a side
 SPLITS = ("train", "validation", "test")
+QUARTERS = ("upper left", "upper right", "lower left", "lower right")  # of the object
+BLOBS = tuple(f"blob {k}" for k in range(1, 5))
+STROKES = tuple(f"stroke {k}" for k in range(1, 6))
+PARTS = ("object", *QUARTERS, *BLOBS, *STROKES)  # what ``draw_shapes`` can leave out
 
 _SAMPLES = 4  # a pixel is averaged over 4 × 4 points, which smooths the object's edge
 _CHUNK = 250  # images drawn at a time, each chunk from its own random stream; a multiple of the ten kinds
@@ -113,8 +117,11 @@ def _blend(images: Floats, alpha: Floats, colours: Floats) -> Floats:
     return images + alpha[..., None] * (colours[:, None, None, :] - images)
 
 
-def _background(bits: np.random.PCG64, luma: Floats) -> Floats:
-    """A gradient, soft blobs and thin strokes, ``(n, 32, 32, 3)``, none much brighter or darker than ``luma (n,)``."""
+def _background(bits: np.random.PCG64, luma: Floats, without: str | None) -> Floats:
+    """A gradient, soft blobs and thin strokes, ``(n, 32, 32, 3)``, none much brighter or darker than ``luma (n,)``.
+
+    The blob or stroke called ``without`` is not painted; its random numbers are drawn, so that the others stay.
+    """
     n = len(luma)
     y, x = np.arange(SIZE, dtype=np.float32)[:, None] + 0.5, np.arange(SIZE, dtype=np.float32)[None, :] + 0.5
 
@@ -127,16 +134,16 @@ def _background(bits: np.random.PCG64, luma: Floats) -> Floats:
     images = np.broadcast_to(_colours(bits, luma, 0.6)[:, None, None, :], (n, SIZE, SIZE, 3))
     slope = 0.5 + numbers(-0.5, 0.5) * (x / 16 - 1) + numbers(-0.5, 0.5) * (y / 16 - 1)
     images = _blend(images, np.clip(slope, 0, 1), _colours(bits, near(0.12), 0.8))
-    for _ in range(4):  # blobs without an edge
+    for blob in BLOBS:  # without an edge
         dx, dy, radius = x - numbers(0, SIZE), y - numbers(0, SIZE), numbers(3, 7)
         closeness = 1 / (1 + (dx * dx + dy * dy) / (radius * radius))
-        images = _blend(images, closeness * closeness, _colours(bits, near(0.15), 0.9))
-    for _ in range(5):  # strokes about a pixel wide: the distance to a segment from (ax, ay), (ux, uy) long
+        images = _blend(images, closeness * closeness * (blob != without), _colours(bits, near(0.15), 0.9))
+    for stroke in STROKES:  # about a pixel wide: the distance to a segment from (ax, ay), (ux, uy) long
         ax, ay, ux, uy = numbers(0, SIZE), numbers(0, SIZE), numbers(-14, 14), numbers(-14, 14)
         along = np.clip(((x - ax) * ux + (y - ay) * uy) / (ux * ux + uy * uy + 1), 0, 1)
         dx, dy = x - ax - along * ux, y - ay - along * uy
         thickness = np.clip(numbers(0.8, 1.5) - np.sqrt(dx * dx + dy * dy), 0, 1)
-        images = _blend(images, thickness, _colours(bits, near(0.2), 0.9))
+        images = _blend(images, thickness * (stroke != without), _colours(bits, near(0.2), 0.9))
     return images
 
 
@@ -178,35 +185,55 @@ def _move(bits: np.random.PCG64, covered: Floats) -> Floats:
     return covered[np.arange(n)[:, None, None], source[0][:, :, None], source[1][:, None, :]]
 
 
-def _draw_chunk(seed: int, split: str, chunk: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Bools]:
+def _kept(covered: Floats, without: str | None) -> Bools:
+    """Where the object is painted: everywhere but in the quarter called ``without``, about its box's middle."""
+    if without is None or without not in QUARTERS:
+        return np.full_like(covered, without != "object", dtype=bool)
+    sides = []
+    for axis, first in ((1, "upper" in without), (2, "left" in without)):
+        used = np.asarray(covered.any(axis=3 - axis))
+        middle = (used.argmax(axis=1) + SIZE - used[:, ::-1].argmax(axis=1)) / 2
+        sides.append((np.arange(SIZE) < middle[:, None]) == first)
+    return ~(sides[0][:, :, None] & sides[1][:, None, :])
+
+
+def _draw_chunk(
+    seed: int, split: str, chunk: int, without: str | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Bools]:
     """One chunk of ``_CHUNK`` images, labels and masks, from a random stream of its own."""
     bits = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), chunk)))
     order = bits.random_raw(_CHUNK).reshape(-1, len(_KINDS))
     labels = order.argsort(axis=1).astype(np.uint8).ravel()  # every ten images hold each kind once
     darker, contrast = _uniform(bits, 0.08, 0.5, _CHUNK), _uniform(bits, 0.22, 0.42, _CHUNK)
     lit = _uniform(bits, -1, 1, _CHUNK) < 0  # is the object the brighter of the two?
-    images = _background(bits, np.where(lit, darker, darker + contrast))
+    images = _background(bits, np.where(lit, darker, darker + contrast), without)
     covered = _move(bits, _objects(bits, labels))
-    images = _blend(images, covered, _colours(bits, np.where(lit, darker + contrast, darker), 1.0))
+    shown = covered * _kept(covered, without)
+    images = _blend(images, shown, _colours(bits, np.where(lit, darker + contrast, darker), 1.0))
     raw = bits.random_raw(images.size // 2).astype("<u8").view(np.uint8).reshape(*images.shape, 4)
     noise = raw[..., 0].astype(np.float32) + raw[..., 1] + raw[..., 2] + raw[..., 3] - 510
     pixels = np.clip(255 * images + 0.06 * noise, 0, 255)  # four bytes add up to a bell shape, here with sd 9
     return (pixels + np.float32(0.5)).astype(np.uint8), labels, covered >= 0.5
 
 
-def draw_shapes(count: int, seed: int, split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Bools]:
+def draw_shapes(
+    count: int, seed: int, split: str, without: str | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Bools]:
     """Draw the first ``count`` images of a split: bit-equal on every run, and a longer draw begins with a shorter.
 
     Returns ``images (count, 32, 32, 3) uint8 RGB``, ``labels (count,) uint8`` (places in ``SHAPE_CLASSES``, shuffled,
     balanced within one) and ``masks (count, 32, 32) bool``, True where the object covers at least half of the pixel.
     The object lies off the centre, wholly inside, and takes 8% to 17% of the image whatever its kind.
-    Raises ``ValueError`` for a count below one, a negative seed, or a split not in ``SPLITS``.
+    ``without`` names one of ``PARTS`` that is not painted; all else stays, and what lies behind it is seen.
+    Raises ``ValueError`` for a count below one, a negative seed, a split not in ``SPLITS``, or an unknown part.
     """
     for name, value, least in (("count", count, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(f"{name} must be an int of at least {least}, not {value!r}.")
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}.")
-    chunks = [_draw_chunk(int(seed), split, chunk) for chunk in range(-(-int(count) // _CHUNK))]
+    if without is not None and without not in PARTS:
+        raise ValueError(f"without must be one of {', '.join(PARTS)}, not {without!r}.")
+    chunks = [_draw_chunk(int(seed), split, chunk, without) for chunk in range(-(-int(count) // _CHUNK))]
     images, labels, masks = (np.concatenate(parts)[:count] for parts in zip(*chunks, strict=True))
     return images, labels, masks
