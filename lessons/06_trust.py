@@ -684,8 +684,8 @@ for name, model in {"suspect": suspect, "cured": cured}.items():
     top = raw.amax((1, 2), keepdim=True).clamp(min=1e-9)
     columns[name] = raw / top
 notes = [(drawings.classes[label], "", "") for label in labels[four]]
-title = f"In the corner: {in_corner['suspect']:.0%} of the suspect's heat, "
-title += f"{in_corner['cured']:.0%} of the cured network's"
+title = f"In the corner: {in_corner['suspect']:.0%} of the suspect's "
+title += f"heat, {in_corner['cured']:.0%} of the cured network's"
 which = "Shapes, 4 marked test images; HiRes-CAM at layer2, true class"
 drawn_pair = viz.heatmap_table(
     marked[four], columns, notes, title, which, across=2
@@ -911,7 +911,8 @@ x = [k / steps for k in range(steps + 1)]
 lines = {name: (x, y) for name, y in curves.items() if name != "edges"}
 early = {name.split(",")[0]: y[1] for name, y in curves.items()}
 title = f"{1 / steps:.0%} of the pixels gone: Grad-CAM "
-title += f"{early['Grad-CAM']:.0%}, HiRes-CAM {early['HiRes-CAM']:.0%} left"
+title += f"{early['Grad-CAM']:.0%}, "
+title += f"HiRes-CAM {early['HiRes-CAM']:.0%} left"
 axes = "share of the pixels removed", "probability of its answer"
 which = f"{data.name}, the first {len(photos)} test images"
 viz.show(viz.lines(lines, title, which, *axes, marker="o"))
