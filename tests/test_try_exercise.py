@@ -59,6 +59,40 @@ def test_exercise_of_the_page_judges_its_reference_its_mutations_and_answers_as_
     assert hints["mine.py: right"] == ""
 
 
+COUNTER = """
+from s12lib.exercises.expect import Mistake
+from s12lib.exercises.judging import Exercise
+
+
+class Counter:
+    def __init__(self, start):
+        self.count = start
+
+    def up(self, by=1):
+        self.count += by
+        return self.count
+
+
+def judge(answer):
+    counter = answer(5)
+    if (counter.up(), counter.up(3), answer(0).up(0)) != (6, 9, 0):
+        raise Mistake("It should count.")
+
+
+EXERCISE = Exercise("counter", Counter, judge, "It counts.")
+"""
+
+
+def test_a_class_as_reference_is_tried_too(path):
+    file = path.with_name("counter.py")
+    file.write_text(COUNTER)
+    tried = list(trials(file, []))
+    assert faults(tried) == []
+    statuses = [trial.verdict.status for trial in tried if trial.kind == "mutation"]
+    assert len(statuses) > 3
+    assert set(statuses) == {"TRY AGAIN"}
+
+
 def test_check_and_use_find_it_by_name(path, capsys):
     exec(STUB, {})
     assert capsys.readouterr().out.startswith("TO DO: moving_average.")

@@ -1,7 +1,6 @@
 """Try an exercise before anybody else does: what does it say of answers that are known to be right, and to be wrong?"""
 
-import inspect
-import textwrap
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -62,12 +61,13 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 def _mutations(exercise: Exercise, module: ModuleType, path: Path) -> Iterator[Trial]:
     reference: Any = exercise.reference
-    try:
-        source = textwrap.dedent(inspect.getsource(reference))
-    except (OSError, TypeError) as error:
-        raise ExerciseError(f"The source of the reference in {path} is unknown: define it there, with def.") from error
-    if reference.__name__ not in vars(module) or not source.startswith(("def ", "class ", "@")):
-        raise ExerciseError(f"The reference in {path} should be a function or class that the file itself defines.")
+    name = reference.__name__
+    source = _source(name, path)
+    if not source or vars(module).get(name) is not reference:
+        raise ExerciseError(
+            f"The reference in {path} should be a function or class that the file itself defines: define it there with "
+            "def or class."
+        )
     for mutant, change in mutants(source).items():
         names = dict(vars(module))
         try:
@@ -75,7 +75,17 @@ def _mutations(exercise: Exercise, module: ModuleType, path: Path) -> Iterator[T
         except Exception as error:  # a mutation of a default value, or of a decorator
             yield Trial("mutation", change, Verdict("TRY AGAIN", f"It raised {type(error).__name__}: {error}"))
         else:
-            yield Trial("mutation", change, verdict_on(exercise, names[reference.__name__]))
+            yield Trial("mutation", change, verdict_on(exercise, names[name]))
+
+
+def _source(name: str, path: Path) -> str:
+    """The text of a function or class that a file defines, decorators too; empty where it does not."""
+    text = path.read_text("utf-8")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+            first = min(part.lineno for part in (node, *node.decorator_list))
+            return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+    return ""
 
 
 def _defined(file: Path) -> list[tuple[str, Any]]:
