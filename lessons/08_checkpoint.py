@@ -73,19 +73,11 @@ data = course.data
 # @title Install what exports need, and make a folder
 import copy
 import tempfile
-from importlib.metadata import requires
 from pathlib import Path
 
-libraries = "onnx", "onnxruntime", "onnxscript"
-if any(importlib.util.find_spec(name) is None for name in libraries):
-    extras = [
-        line.split(";")[0]
-        for line in requires("s12lib")
-        if line.endswith('"export"')
-    ]
-    install = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.run([*install, *extras], check=True)
+from s12lib.lesson import install_extra
 
+install_extra("export")
 workshop = tempfile.TemporaryDirectory()  # it goes when the kernel goes
 folder = Path(workshop.name)
 

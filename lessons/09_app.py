@@ -72,16 +72,9 @@ data = course.data
 
 # %% tags=["hide-input"]
 # @title Install what the app needs
-from importlib.metadata import requires
+from s12lib.lesson import install_extra
 
-if importlib.util.find_spec("gradio") is None:
-    extras = [
-        line.split(";")[0]
-        for line in requires("s12lib")
-        if line.endswith('"app"')
-    ]
-    install = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.run([*install, *extras], check=True)
+install_extra("app")
 
 # %% tags=["hide-input"]
 # @title Keep Gradio quiet, and make a folder

@@ -1,8 +1,16 @@
 """What every lesson does first: find CIFAR-10, fetch it, or say loudly that it goes on without."""
 
+import importlib
 import logging
 import os
+import re
+import subprocess
+import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -70,3 +78,50 @@ def open_dataset(smoke: bool) -> ImageArrays:
             data = Shapes(train_size=2000 if smoke else 10_000)
     data.setup()
     return data
+
+
+def install_extra(name: str) -> None:
+    """Install what the package's extra of this name asks for and this environment lacks, or has too old.
+
+    What the session has imported keeps its version where that is possible: a library whose files are exchanged under it
+    is half the old one, half the new one, and fails in odd places.
+    """
+    lacking = [each for each in _asked_by(name) if not _is_here(each)]
+    if not lacking:
+        return
+    install = [sys.executable, "-m", "pip", "install", "--quiet", *lacking]
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder, "kept.txt")
+        kept.write_text("\n".join(_imported()))
+        if subprocess.run([*install, "--constraint", str(kept)], capture_output=True).returncode == 0:
+            importlib.invalidate_caches()
+            return
+    subprocess.run(install, check=True)
+    print("Libraries that were in use got other versions: restart the session, and run all cells again.")
+
+
+def _asked_by(extra: str) -> list[str]:
+    """What an extra asks for, as in ``gradio>=6``."""
+    wanted = f'extra == "{extra}"'
+    return [each.split(";")[0].strip() for each in requires("s12lib") or [] if each.endswith(wanted)]
+
+
+def _is_here(requirement: str) -> bool:
+    """Whether a requirement with a lower bound or none, as in ``gradio>=6``, is met."""
+    name, _, least = requirement.partition(">=")
+    try:
+        return _numbers(version(name)) >= _numbers(least)
+    except PackageNotFoundError:
+        return False
+
+
+def _numbers(text: str) -> list[int]:
+    """The numbers of a version; what follows a local or a pre-release's mark does not count."""
+    return [int(part) for part in re.findall(r"\d+", re.split(r"[^\d.]", text)[0])]
+
+
+def _imported() -> Iterator[str]:
+    """``name==version`` of each installed distribution that this session has imported anything of."""
+    distributions = packages_distributions()
+    for name in sorted({each for module in set(sys.modules) & set(distributions) for each in distributions[module]}):
+        yield f"{name}=={version(name)}"
