@@ -762,7 +762,7 @@ viz.show(viz.bars(files, title, where, "MB", "{:.1f}"))
 # - **A verification that cannot fail**: a mean, a missing absolute value, a comparison that nan passes.
 # - **A speed-up measured on one image**, and promised for batches.
 # - **`load_state_dict(strict=False)`**, which hides what found no place. [Lesson 10](10_extend.ipynb) counts it.
-# - **The model left in training mode.** An export then freezes the batch's statistics into the file.
+# - **The model left in training mode.** A pt2 file then normalises by each batch that it gets.
 # - **Weights without a word** about data, accuracy and licence.
 
 # %% [markdown]
