@@ -7,22 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from s12lib.app.familiarity import UNFAMILIAR, Familiarity
 from s12lib.data.image_files import read_image
 from s12lib.data.pixels import normalize
 from s12lib.errors import CourseError
-from s12lib.explain.closed_form import logits_and_class_maps
 from s12lib.explain.inputs import LAYERS
 from s12lib.explain.maps import enlarge
+from s12lib.explain.one_pass import FORMULAS, logits_and_maps
 from s12lib.inference import evaluating
 from s12lib.weights.pretrained import class_names, load_weights, read_card, weights_path
 
-APP_METHODS = ("gradcam", "gradcam++", "hirescam")  # each of them answers for a class; see s12lib.explain.methods
+APP_METHODS = tuple(FORMULAS)  # each of them answers for a class
 PREDICTED = "the predicted class"
 ALL_LAYERS = "all layers"  # side by side
-CLOSED_FORM = ("layer3", "gradcam")  # what a forward pass tells by itself
 MAX_IMAGES = 8  # at a time: their heatmaps at the widest layer take about a second
 
 
@@ -91,7 +89,7 @@ def whole_number(value: object, least: int, most: int, name: str) -> int:
 class Expert:
     """The network with its card and class names: loaded once, in eval mode, and never changed afterwards.
 
-    Many visitors may ask at once without a lock, since s12lib.explain hangs its hooks on copies of the network.
+    Many visitors may ask at once without a lock, since nothing is ever hung on the network or written to it.
 
     ``weights`` is a name that ``load_pretrained`` takes, or the path of a file that ``s12 pack`` wrote.
     Raises ValueError or WeightsError when there are no such weights, or not what their card says.
@@ -135,12 +133,14 @@ class Expert:
         previews: Sequence[bytes | None] | None = None,
     ) -> list[Answer]:
         """One answer an image, in order; ``images (N, 32, 32, 3)`` uint8."""
+        layers = LAYERS if settings.layer == ALL_LAYERS else (settings.layer,)
         with evaluating(self.network):
-            logits, maps = logits_and_class_maps(self.network, normalize(images))
+            logits, targets, maps = logits_and_maps(
+                self.network, normalize(images), settings.target, layers, settings.method
+            )
+        heats = {layer: enlarge(maps[layer]) for layer in layers}
         probabilities = logits.softmax(1)
         likeliest = probabilities.topk(settings.top)
-        targets = logits.argmax(1) if settings.target is None else torch.full((len(images),), settings.target)
-        heats = self._heats(images, targets, maps, settings)
         return [
             Answer(
                 name=name,
@@ -159,17 +159,3 @@ class Expert:
             )
             for k, name in enumerate(names)
         ]
-
-    def _heats(
-        self, images: np.ndarray, targets: torch.Tensor, maps: torch.Tensor, settings: Settings
-    ) -> dict[str, torch.Tensor]:
-        """The heatmaps ``(N, 32, 32)`` for the targets, by layer. ``maps`` are the class maps of the forward pass."""
-        heats = {}
-        for layer in LAYERS if settings.layer == ALL_LAYERS else (settings.layer,):
-            if (layer, settings.method) == CLOSED_FORM:
-                heats[layer] = enlarge(maps[torch.arange(len(images)), targets].relu())
-            else:
-                from s12lib.explain.cam import gradcam  # what it imports takes seconds, and most visitors never ask
-
-                heats[layer] = gradcam(self.network, images, targets, layer, settings.method)
-        return heats
