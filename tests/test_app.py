@@ -6,13 +6,17 @@ import subprocess
 import sys
 from ast import literal_eval
 from html import escape
+from importlib import import_module
+from types import ModuleType
 
+import matplotlib
 import numpy as np
 import pytest
 from running_app import free_port
 
 from s12lib.app import server
 from s12lib.app.answers import ALL_LAYERS, APP_METHODS, PREDICTED, Expert, RequestError, whole_number
+from s12lib.app.colours import heat_colours
 from s12lib.app.examples import recorded
 from s12lib.app.familiarity import UNFAMILIAR
 from s12lib.app.render import (
@@ -131,13 +135,15 @@ def test_a_map_without_evidence_is_said_to_be_empty(expert, images):
     assert "nothing speaks for" in answers_html([replace(answer, heats={"layer3": np.zeros((32, 32))})], settings)
 
 
-def test_an_answer_with_its_heatmap_costs_one_forward_pass_and_is_gradcams(expert, images):
-    settings, passed = expert.settings(3, "layer3", "gradcam", PREDICTED, 0.6), []
+@pytest.mark.parametrize("layer", ["layer3", "layer2", ALL_LAYERS])
+def test_an_answer_with_its_heatmap_costs_one_forward_pass_and_is_gradcams(expert, images, layer):
+    settings, passed = expert.settings(3, layer, "gradcam", PREDICTED, 0.6), []
     hook = expert.network.layer1.register_forward_hook(lambda _layer, inputs, _output: passed.append(len(inputs[0])))
     (answer,) = expert.answers(["a"], images[:1], settings)
     hook.remove()
     assert passed == [1]
-    np.testing.assert_allclose(answer.heat, gradcam(expert.network, images[:1])[0].numpy(), atol=1e-5)
+    shown = list(answer.heats)[-1]
+    np.testing.assert_allclose(answer.heat, gradcam(expert.network, images[:1], layer=shown)[0].numpy(), atol=1e-5)
 
 
 def test_the_card_shows_the_measured_accuracies_and_what_is_unknown():
@@ -193,12 +199,45 @@ def test_nothing_in_the_style_is_fetched():
     assert "@import" not in CSS
 
 
-def test_gradio_is_not_loaded_before_the_app_is_built():
+HEAVY = ("gradio", "matplotlib", "pandas", "pytorch_grad_cam", "scipy", "sklearn", "torchvision")
+
+
+def test_nothing_is_loaded_that_takes_long_before_the_app_is_built_nor_what_a_space_does_without():
     script = (
-        "import sys, s12lib.app, s12lib.app.answers, s12lib.app.make_examples, s12lib.commands.app;"
-        "sys.exit('gradio' in sys.modules)"
+        "import sys, s12lib.app, s12lib.app.answers, s12lib.app.decoding, s12lib.app.render,"
+        f"s12lib.app.uploads, s12lib.commands.app; print(sorted(set({HEAVY}) & set(sys.modules)))"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, env=os.environ)
+    run = subprocess.run([sys.executable, "-c", script], check=True, env=os.environ, capture_output=True, text=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_heats_colours_are_matplotlibs():
+    steps = np.linspace(0, 1, 1000, dtype=np.float32)
+    expected = matplotlib.colormaps["inferno"](steps)[:, :3] * 255
+    assert np.abs(heat_colours(steps) - expected).max() <= 0.5 + 1e-6
+
+
+def test_what_gradio_need_not_import_is_imported_when_it_is_used(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "pandas.py").write_text("answer = 42")
+    for name in ("pandas", "IPython"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with server.leaving_out():
+        stand_in = import_module("pandas")
+        assert isinstance(stand_in, server.StandIn)
+        with pytest.raises(ModuleNotFoundError):
+            import_module("IPython")
+    assert not {"pandas", "IPython"} & set(sys.modules)
+    assert stand_in.answer == 42
+    monkeypatch.delitem(sys.modules, "pandas")
+
+
+def test_what_is_loaded_already_stays(monkeypatch):
+    here = ModuleType("pandas")
+    monkeypatch.setitem(sys.modules, "pandas", here)
+    with server.leaving_out():
+        assert sys.modules["pandas"] is here
+    assert sys.modules["pandas"] is here
 
 
 SERVED_WHILE_NOTING_EVERY_HOST = """

@@ -9,8 +9,10 @@ import pytest
 from app_cases import GOOD, OTHER, REFUSED_FILES
 from built_book import PATIENCE
 
+from s12lib.app.answers import MAX_IMAGES
 from s12lib.app.familiarity import UNFAMILIAR
 from s12lib.app.gate import BUSY
+from s12lib.data.image_files import MAX_BYTES
 
 pytestmark = pytest.mark.xdist_group("app")
 
@@ -50,7 +52,7 @@ class Visitor:
         """Wait until the answers are these, by what the first line of each begins with."""
         self.page.wait_for_function(
             """beginnings => {
-                const heads = [...document.querySelectorAll('#answer article h3')].map(head => head.innerText);
+                const heads = [...document.querySelectorAll('#answer article h2')].map(head => head.innerText);
                 return heads.length === beginnings.length && heads.every((head, k) => head.startsWith(beginnings[k]));
             }""",
             arg=list(beginnings),
@@ -74,7 +76,7 @@ def test_an_image_is_uploaded_and_answered_without_asking_any_other_host(visitor
     assert visitor.page.locator("article.answer img").count() == 3
     visitor.page.get_by_role("tab", name="Mistakes").click()
     visitor.page.locator(".mistakes img").first.wait_for()
-    assert visitor.page.locator("article.answer h3").first.inner_text()
+    assert visitor.page.locator("article.answer h2").first.inner_text()
     visitor.page.get_by_role("tab", name="Model card").click()
     visitor.page.get_by_text("Accuracy on the test set").wait_for()
     assert visitor.elsewhere == []
@@ -94,7 +96,7 @@ def test_a_wrong_file_is_refused_in_one_sentence_and_the_next_image_works(visito
 
 
 def test_it_opens_with_an_answer_and_the_answer_follows_the_files(visitor):
-    assert visitor.page.locator("article.answer h3").count() == 1
+    assert visitor.page.locator("article.answer h2").count() == 1
     files = [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in (GOOD, OTHER)]
     visitor.page.locator("#ask input[type=file]").first.set_input_files(files)
     visitor.sees(GOOD[0], OTHER[0])
@@ -167,6 +169,7 @@ def test_a_phone_shows_everything_within_its_width(browser, app):
     visitor.page.get_by_role("button", name="a face").click()
     visitor.sees("a face")
     visitor.page.wait_for_function("Math.abs(document.querySelector('#answer').getBoundingClientRect().top) < 400")
+    assert visitor.page.get_by_role("button", name="API").is_visible(), "the footer that the messages name"
     for tab in ("Mistakes", "Model card", "Try it"):
         visitor.page.get_by_role("tab", name=tab).click()
         visitor.page.wait_for_timeout(300)
@@ -182,3 +185,15 @@ def test_a_full_queue_is_answered_with_the_busy_sentence(visitor):
     visitor.upload(*GOOD)
     visitor.page.locator(".toast-body").get_by_text("busy").wait_for()
     assert visitor.page.locator(".toast-title").first.inner_text() == "Not possible"
+
+
+def test_what_an_upload_is_refused_for_is_told_in_the_apps_own_words_and_the_box_stays_usable(visitor):
+    many = [{"name": f"{k}.png", "mimeType": "image/png", "buffer": GOOD[1]} for k in range(MAX_IMAGES + 1)]
+    visitor.page.locator("#ask input[type=file]").first.set_input_files(many)
+    visitor.page.get_by_text("At most 8 images go at a time, but there are more.", exact=True).wait_for()
+    visitor.upload("big.png", GOOD[1] + bytes(MAX_BYTES))
+    visitor.page.get_by_text("big.png is larger than 20 MB: choose a smaller image.", exact=True).wait_for()
+    titles = visitor.page.locator(".toast-title").all_inner_texts()
+    assert set(titles) == {"Not possible"}
+    visitor.upload(*GOOD)
+    visitor.sees(GOOD[0])

@@ -116,7 +116,7 @@ def test_case_same_answer_as_upright(app, upright, then_all_is_well, file):
 def test_case_a_name_is_shown_cleaned_and_cut(app, then_all_is_well, name, shown):
     reply = app.explain([app.upload(*GOOD) | {"orig_name": name}])
     assert reply.images[0]["name"] == shown
-    assert f"<h3>{shown}: " in reply.html
+    assert f"<h2>{shown}: " in reply.html
 
 
 @pytest.mark.parametrize("request_", app_cases.ODD_REQUESTS.values(), ids=app_cases.ODD_REQUESTS)

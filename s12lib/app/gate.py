@@ -30,7 +30,7 @@ TOO_LARGE = "That request is too large: upload images, and choose settings from 
 TOO_MANY = "At most {most} images go at a time, but there are {count}."
 
 MAX_BODY = 100_000  # bytes of JSON; what the page sends has a few thousand
-MAX_UNHEARD = 5.0  # seconds that a request may be in the queue while nobody listens for its answer
+MAX_UNHEARD = 20.0  # seconds that a request may be in the queue while nobody listens for its answer
 OVERHEAD = 10_000  # bytes of an upload that are no file's
 API = "/gradio_api"
 GET = re.compile(

@@ -41,9 +41,25 @@
     }
   }, true);
 
+  // What the server refuses comes wrapped, and what Gradio refuses in words of its own: both read like the app's.
+  function plain(text) {
+    const wrapped = /^HTTP \d+: (\{.*\})$/s.exec(text.trim());
+    const large = /^File\(s\) exceed the maximum allowed size of .*?: "(.*)"$/s.exec(text.trim());
+    if (large) return `${large[1]} is larger than 20 MB: choose a smaller image.`;
+    try {
+      return wrapped ? JSON.parse(wrapped[1]).detail : text;
+    } catch {
+      return text;
+    }
+  }
+
   new MutationObserver(() => {
     for (const title of document.querySelectorAll(".toast-title")) {
       if (title.textContent.trim() === "Error") title.textContent = "Not possible";
+    }
+    for (const said of document.querySelectorAll(".toast-text")) {
+      const words = plain(said.textContent);
+      if (words !== said.textContent) said.textContent = words;
     }
   }).observe(document.body, { childList: true, subtree: true });
 }

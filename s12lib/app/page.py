@@ -1,5 +1,6 @@
 """The app's page: which controls there are, and what happens when they are used. Gradio takes seconds to import."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import gradio as gr
@@ -37,6 +38,7 @@ QUEUE_SIZE = 20  # requests in the queue; whoever comes after them is told that 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 ENDINGS = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"]
 NOT_UNDERSTOOD = "That is not understood: upload image files, and choose settings from those on the page."
+gr.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]  # each answer would import Matplotlib
 EMPTY = "<p>Upload an image or pick an example: the answer will be here.</p>"
 INTRODUCTION = """# What does a small network see?
 

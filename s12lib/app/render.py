@@ -8,17 +8,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import torch
 from PIL import Image
 
 from s12lib.app.answers import Answer, Settings
+from s12lib.app.colours import heat_colours
 from s12lib.app.examples import FOLDER, Example, Mistake, percent
 from s12lib.data.image_files import display_name
 from s12lib.explain.maps import enlarge
 from s12lib.schemas import Card
-from s12lib.viz.heatmaps import hottest_place
+from s12lib.viz.words import hottest_place
 
 METHOD_NAMES = {"gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
 LAYER_NAMES = {
@@ -48,8 +48,7 @@ def with_heat(image: np.ndarray, heat: np.ndarray, opacity: float, side: int = 3
 
     The course's colours for heat (inferno), as opaque everywhere as ``opacity`` in [0, 1] says.
     """
-    colours = mpl.colormaps["inferno"](heat)[..., :3] * 255
-    blended = (1 - opacity) * image + opacity * colours
+    blended = (1 - opacity) * image + opacity * heat_colours(heat)
     return enlarged(np.rint(blended).astype(np.uint8), side)
 
 
@@ -81,7 +80,7 @@ def _answer(answer: Answer, settings: Settings) -> str:
         shown = png_address(with_heat(answer.image, heat, settings.opacity))
         figures.append(_figure(shown, heat_words(answer.target, heat, settings.method, layer)))
     return (
-        f'<article class="answer"><h3>{escape(display_name(answer.name))}: {escape(best)}, {percent(probability)}</h3>'
+        f'<article class="answer"><h2>{escape(display_name(answer.name))}: {escape(best)}, {percent(probability)}</h2>'
         f'{warning}<div class="seen">{"".join(figures)}</div>{_scale()}'
         f"<table><caption>The likeliest classes. Choose one to see the evidence for it.</caption>"
         f"{''.join(_row(*row, answer.target) for row in _rows(answer))}</table></article>"
@@ -115,8 +114,7 @@ def _row(name: str, probability: float, target: str) -> str:
 
 
 def _scale() -> str:
-    stops = (mpl.colormaps["inferno"](np.linspace(0, 1, 9))[:, :3] * 255).round().astype(int)
-    colours = ", ".join(f"rgb({r} {g} {b})" for r, g, b in stops)
+    colours = ", ".join(f"rgb({r} {g} {b})" for r, g, b in heat_colours(np.linspace(0, 1, 9)))
     return (
         f'<p class="scale">no evidence <span style="background: linear-gradient(to right, {colours})"></span> '
         "most evidence in this image</p>"
@@ -161,7 +159,7 @@ def _mistake(mistake: Mistake, with_maps: bool) -> str:
             for heat, name in zip(heats, (mistake.answer, mistake.truth), strict=True)
         ]
     figures = "".join(_figure(png_address(pixels), words) for pixels, words in shown)
-    return f'<article class="answer"><h3>{escape(mistake.told)}</h3><div class="seen">{figures}</div></article>'
+    return f'<article class="answer"><h2>{escape(mistake.told)}</h2><div class="seen">{figures}</div></article>'
 
 
 # ---- the tab about the network ----

@@ -3,14 +3,17 @@
 Gradio is imported only when the app is built, since that takes seconds.
 """
 
+import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from s12lib.errors import CourseError
@@ -35,17 +38,19 @@ def build_app(weights: str | Path = "page_resnet_cifar10") -> "gradio.Blocks":
     should be.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)  # requests until it sums up all before, with pandas
     uploads = the_uploads()
     os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder)
     from s12lib.app.answers import Expert
 
     expert = Expert(weights)
     try:
-        with no_proxies():
+        with no_proxies(), leaving_out():
             from s12lib.app.page import Page
     except ModuleNotFoundError as error:
         raise AppError(f"The app needs the package {error.name}: `pip install 's12lib[app]'` brings it.") from error
-    return Page(expert, uploads, MAX_CONCURRENT).build()
+    with leaving_out():
+        return Page(expert, uploads, MAX_CONCURRENT).build()
 
 
 @cache
@@ -75,15 +80,14 @@ def launch(
         end_on_signals(stopped)
     print("Loading the network…", flush=True)
     try:
-        blocks = build_app(weights)
-        with no_proxies():
+        with all_kept():
+            blocks = build_app(weights)
+        with no_proxies(), leaving_out():
             _, address, _ = blocks.launch(server_name=host, server_port=port, **server_settings(blocks))
         the_uploads().decoders.start()
     except OSError as error:
         raise AppError(f"Port {port} is taken: choose another one with --port.") from error
     print(f"The app is at {address} (stop it with Ctrl+C).", flush=True)
-    later = threading.Thread(target=import_module, args=("s12lib.explain.cam",), daemon=True)
-    later.start()  # the methods that need a backward pass; what is behind them takes longer to import than all the rest
     if wait:
         stopped.wait()
         blocks.close(verbose=False)
@@ -109,6 +113,44 @@ def end_on_signals(stopped: threading.Event) -> None:
         number = getattr(signal, name, None)
         if number is not None and not (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
             signal.signal(number, end)
+
+
+@contextmanager
+def all_kept() -> Iterator[None]:
+    """No look for garbage meanwhile: of what is imported nothing becomes any, and looking takes a tenth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def leaving_out() -> Iterator[None]:
+    """What Gradio imports without need, which takes a fifth of its start, is imported when it is used, if ever.
+
+    It hashes tables with pandas; and where IPython is installed it offers commands to notebooks. The app has neither.
+    """
+    absent: dict[str, ModuleType | None] = {"pandas": StandIn("pandas"), "IPython": None}  # None: not installed
+    absent = {name: module for name, module in absent.items() if name not in sys.modules}
+    sys.modules.update(absent)  # type: ignore[arg-type]  # None is Python's own sign for a module that is not there
+    try:
+        yield
+    finally:
+        for name, module in absent.items():
+            if name in sys.modules and sys.modules[name] is module:
+                del sys.modules[name]
+
+
+class StandIn(ModuleType):
+    """In a package's place until somebody asks for anything in it."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from s12lib.viz.canvas import INK, MARGIN, WIDE, Drawing, canvas, panel, show_image, styled
+from s12lib.viz.words import hottest_place
 
 GAP, LINE, SCALE_HEIGHT = 5, 21, 52
 
@@ -97,12 +98,3 @@ def _tell(k: int, texts: Sequence[str], arrays: Mapping[str, np.ndarray]) -> str
         for (name, heat), note in zip(arrays.items(), notes[1:], strict=True)
     ]
     return f"{notes[0] or f'image {k + 1}'}: {', '.join(hot)}"
-
-
-def hottest_place(heat: np.ndarray) -> str:
-    if heat.max() <= 0:
-        return "nowhere"
-    row, column = (int(3 * (at + 0.5) / len(heat)) for at in np.unravel_index(heat.argmax(), heat.shape))
-    if row == column == 1:
-        return "in the middle"
-    return f"at the {('top', 'middle', 'bottom')[row]} {('left', 'centre', 'right')[column]}"
