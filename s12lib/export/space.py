@@ -17,11 +17,15 @@ from s12lib.weights.pretrained import load_weights, read_card, weights_path
 
 PACKAGE = Path(__file__).parent.parent
 CHECKOUT = PACKAGE.parent
-NEEDED = (
-    "filelock", "gradio", "grad-cam", "matplotlib", "numpy", "pillow", "safetensors", "torch", "torchvision",
-)  # fmt: skip
+NEEDED = ("filelock", "gradio", "numpy", "pillow", "safetensors", "torch")
 """What the app imports. What these bring along is left free, since a Space installs Gradio with extras of its own,
 which want other versions of it than our lock has (of pydantic, for one)."""
+CPU_WHEELS = "--extra-index-url https://download.pytorch.org/whl/cpu"
+"""PyTorch's own list of what it builds for CPUs: https://pytorch.org/get-started/locally/
+
+A Space installs its requirements with pip, which looks in both lists and takes `2.x+cpu` for newer than the `2.x` that
+brings libraries for GPUs. Where there is no such build, as for a Mac, pip finds the plain one: so `+cpu` is not pinned.
+"""
 PYTHON = "3.11"  # the version that requirements.lock was made for
 
 APP = '''"""The Space: the app of the package s12lib, beside this file, at the address that the Space chooses."""
@@ -42,7 +46,8 @@ it is shown; an image that is unlike its training data gets a warning.
 
 {accuracy}Its card is `s12lib/weights/{weights}.json`.
 
-The folder was written by `s12 export --space DIR` of the Page ResNet course. To start it on your own machine:
+The folder was written by `s12 export --space DIR` of the Page ResNet course. `requirements.txt` has pip take PyTorch's
+build for CPUs, without its gigabytes for GPUs. To start it on your own machine:
 
     pip install -r requirements.txt
     python app.py
@@ -69,7 +74,7 @@ def write_space(folder: Path, weights: str = "page_resnet_cifar10") -> list[str]
         with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as scratch:
             made = Path(scratch)
             (made / "README.md").write_text(readme(card, source.stem, parameters, pins), encoding="utf-8")
-            (made / "requirements.txt").write_text("".join(f"{pin}\n" for name in NEEDED for pin in pins[name]))
+            (made / "requirements.txt").write_text(requirements(pins))
             (made / "app.py").write_text(APP.format(weights=source.stem))
             (made / ".gitattributes").write_text(
                 "".join(f"{kind} filter=lfs diff=lfs merge=lfs -text\n" for kind in BINARY)
@@ -115,6 +120,11 @@ def read_pins() -> dict[str, list[str]]:
     for name, rest in re.findall(r"^([a-z0-9][a-z0-9._-]*)(==[^\\\n]*[^\\\n ])", lock.read_text("utf-8"), re.M):
         pins.setdefault(name, []).append(name + rest)
     return pins
+
+
+def requirements(pins: dict[str, list[str]]) -> str:
+    """The lines of requirements.txt: where builds for CPUs are, and a version of everything that the app imports."""
+    return "".join(f"{line}\n" for line in (CPU_WHEELS, *(pin for name in NEEDED for pin in pins[name])))
 
 
 def readme(card: Card, name: str, parameters: int, pins: dict[str, list[str]]) -> str:
