@@ -87,6 +87,14 @@
     addEventListener("beforeprint", loadMaths);
   }
 
+  // ---- tables: one that is wider than the page scrolls, also by keyboard ------------------------------------------------
+
+  const tables = new ResizeObserver((changed) => changed.forEach(({ target }) => {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }));
+  document.querySelectorAll(".pst-scrollable-table-container > table").forEach((table) => tables.observe(table));
+
   // ---- print: everything open, and afterwards as it was --------------------------------------------------------------
 
   let closed = [];
