@@ -288,6 +288,7 @@ def test_the_page_shows_its_answer_and_any_class_by_keyboard(loaded):
     page = loaded.page
     best, second = np.argsort(probabilities)[::-1][:2]
     assert page.inner_text("#try-status") == f"{PHOTO.name}: {CLASSES[best]}, {100 * probabilities[best]:.1f} %."
+    assert page.evaluate("document.getElementById('try-file').files[0].name") == PHOTO.name  # as the browser shows it
     assert page.inner_text("#try-caption").startswith(f"{CLASSES[best]}, ")
     before = page.evaluate("document.getElementById('try-heatmap').toDataURL()")
     page.locator("#try-file").focus()

@@ -170,7 +170,10 @@
       if (!reply.ok) throw Error("The example could not be loaded: check your connection and try again.");
       return new File([await reply.blob()], shows);
     };
-    button.addEventListener("click", () => take(shows, open, `Source: ${source}.`));
+    button.addEventListener("click", () => {
+      part("file").value = "";
+      take(shows, open, `Source: ${source}.`);
+    });
     return button;
   }
 
@@ -178,7 +181,9 @@
   part("file").addEventListener("change", ({ target }) => {
     const [file] = target.files;
     if (file) take(file.name, () => file);
-    target.value = ""; // so that the same file can be chosen again
+  });
+  part("file").addEventListener("click", ({ target }) => {
+    target.value = ""; // so that the same file can be chosen again; until then the browser shows its name
   });
   for (const name of ["dragover", "drop"]) {
     // Anywhere, since a browser would leave the page for a file that is dropped beside the box.
@@ -186,7 +191,9 @@
       if (!state.session || !event.dataTransfer.types.includes("Files")) return;
       event.preventDefault();
       const [file] = event.dataTransfer.files; // none as long as it is being dragged
-      if (file) take(file.name, () => file);
+      if (!file) return;
+      part("file").value = "";
+      take(file.name, () => file);
     });
   }
   part("classes").addEventListener("change", paintHeatmap);
