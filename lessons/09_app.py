@@ -654,6 +654,34 @@ viz.show(viz.image_grid(grid, captions, title, where, columns=4))
 # > the {{missed}} least often.
 
 # %% [markdown]
+# Would another score buy more? These look inside, at the mean of `layer2`, and hold it against 1,000 training images':
+# how far the nearest class is ([Lee et al., 2018](../book/references.md#lee-2018)), what lies outside their main
+# directions ([ViM](../book/references.md#wang-2022)), and how near the 10th nearest is ([Sun et al.,
+# 2022](../book/references.md#sun-2022)). Each is asked for the same price.
+
+# %% tags=["nbval-check-output"]
+from s12lib.app.familiarity_scores import compared_scores
+
+train, some = data.splits["train"], slice(course.few(1000))
+taught, kinds = (train.images[some], train.labels[some]), {"test": images}
+compared = compared_scores(network, *taught, kinds | strange)
+bought = {}
+for score, found in compared.items():
+    *drawn, photos = [found[kind] for kind in strange]
+    first, new = found["test"][::2], found["test"][1::2]
+    asks = {"needless": new, "drawn": torch.cat(drawn), "photos": photos}
+    bought[score] = {
+        name: f"{caught(first, each, asked)[1]:.0%}"
+        for name, each in asks.items()
+    }
+bought
+
+# %% [markdown]
+# > **Finding.** Where the energy buys {{bought["energy"]["photos"]}} of the photographs, the energy and the 10th
+# > neighbour together buy {{bought["energy + neighbour"]["photos"]}}. The app stays with the energy all the same: the
+# > [page in the browser](../book/try.md) has only the logits, and both shall say the same.
+
+# %% [markdown]
 # ## 6. A price that holds
 #
 # Suppose you have 19 familiar images, none of them trained on. Where do you put the threshold, so that a *new* one
@@ -753,8 +781,8 @@ fair = {count: price_of(fair_threshold, count) for count in counts}
 #
 # A [Space](../book/glossary.md#term-Space) at Hugging Face is a git repository with a server behind it. It needs the
 # app, the weights, and two things that people forget: settings at the top of its README, and *every* version pinned.
-# The package writes such a folder, `s12 export --space DIR`. To publish it, create a Space there and push the folder to
-# it.
+# The package writes such a folder, `s12 export --space DIR`; its first requirement says where PyTorch's builds for CPUs
+# are, without gigabytes for GPUs. To publish it, create a Space there and push the folder to it.
 
 # %% tags=["nbval-check-output"]
 from s12lib.export.space import front_matter, write_space
@@ -764,7 +792,7 @@ try:  # its versions come from the repository's lock: only in a checkout
     parts = write_space(folder / "space", weights)
     settings = front_matter(folder / "space" / "README.md")
     pins = (folder / "space" / "requirements.txt").read_text().split("\n")
-    pins = [line for line in pins if line]
+    pins = [line for line in pins[1:] if line]  # the first: where from
 except CourseError as error:
     warnings.warn(str(error), stacklevel=1)
 len(parts), settings.get("sdk"), all("==" in pin for pin in pins)

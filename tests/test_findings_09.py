@@ -10,8 +10,10 @@ from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_image
 
 from s12lib import load_pretrained, normalize, predict
+from s12lib.app.examples import FOLDER
+from s12lib.app.familiarity_scores import compared_scores
 from s12lib.app.familiarity_threshold import unfamiliar_images
-from s12lib.data.image_files import to_32x32
+from s12lib.data.image_files import read_image, to_32x32
 from s12lib.exercises.lesson09 import app_input, caught
 from s12lib.exercises.lesson09_uploads import fair_threshold, on_white
 from s12lib.inference import logits_of
@@ -130,3 +132,27 @@ def test_with_nineteen_images_a_quantile_costs_nearly_twice_the_price_and_the_fa
     assert 0.042 < paid[fair_threshold, 19] < 0.056
     assert abs(paid[torch.quantile, 299] - paid[fair_threshold, 299]) < 0.01
     assert fair_threshold(scores[:18], 0.05) == -math.inf
+
+
+@pytest.fixture(scope="module")
+def bought(splits, network):
+    """What each score warns of at a price of 5%, by kind, and which of the app's three photographs."""
+    lots, pieces = np.random.default_rng(8), []
+    for k in range(40):
+        photograph = load_sample_image(("china.jpg", "flower.jpg")[k % 2])
+        top, left = lots.integers(0, 227), lots.integers(0, 440)
+        pieces.append(to_32x32(Image.fromarray(photograph[top : top + 200, left : left + 200])))
+    whole = np.stack([read_image(FOLDER / f"{name}.jpg") for name in ("temple", "flower", "face")])
+    kinds = {"test": splits["test"].images[:300].numpy(), "pieces": np.stack(pieces), "whole": whole}
+    train = splits["train"]
+    scores = compared_scores(network, train.images[:500], train.labels[:500], kinds, "test")
+    return {
+        name: {kind: caught(found["test"], found[kind], 0.05)[1] for kind in kinds} for name, found in scores.items()
+    }
+
+
+def test_energy_with_the_neighbours_buys_more_photographs_than_any_score_of_the_logits_and_not_all(bought):
+    assert bought["energy + neighbour"]["pieces"] > bought["energy"]["pieces"] + 0.15
+    assert bought["energy"]["pieces"] >= bought["confidence"]["pieces"]
+    assert all(shares["whole"] < 1 for shares in bought.values()), "of temple, flower and face none warns of all"
+    assert bought["energy"]["whole"] == 0
