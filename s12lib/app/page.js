@@ -57,7 +57,7 @@
     for (const title of document.querySelectorAll(".toast-title")) {
       if (title.textContent.trim() === "Error") title.textContent = "Not possible";
     }
-    for (const said of document.querySelectorAll(".toast-text")) {
+    for (const said of document.querySelectorAll('[data-testid="toast-text"]')) {
       const words = plain(said.textContent);
       if (words !== said.textContent) said.textContent = words;
     }
