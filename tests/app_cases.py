@@ -223,5 +223,8 @@ ODD_REQUESTS: dict[str, Request] = {
     "the monitor": Request("GET", "/monitoring/summary", None, 404),
     "a page that is not there": Request("GET", "/wp-admin/setup.php", None, 404),
     "another method": Request("DELETE", "/gradio_api/upload", None, 404),
+    "a name longer than any file's": Request("GET", f"/static/{5_000 * 'a'}", None, 404),
+    "a long name of other letters": Request("GET", f"/assets/{200 * 'ä'}", None, 404),
+    "NUL in an address": Request("GET", "/static/%00", None, 404),
     "an upload that is none": Request("POST", "/gradio_api/upload", {"files": []}, 422),
 }

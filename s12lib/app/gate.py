@@ -6,6 +6,7 @@ a traceback to the log where it is wrong.
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections import Counter
@@ -31,6 +32,7 @@ TOO_MANY = "At most {most} images go at a time, but there are {count}."
 
 MAX_BODY = 100_000  # bytes of JSON; what the page sends has a few thousand
 MAX_UNHEARD = 20.0  # seconds that a request may be in the queue while nobody listens for its answer
+MAX_NAME = 255  # bytes of one part of a path; no file system here has longer ones, and Gradio would trip over them
 OVERHEAD = 10_000  # bytes of an upload that are no file's
 API = "/gradio_api"
 GET = re.compile(
@@ -40,6 +42,7 @@ GET = re.compile(
 LISTEN = re.compile(rf"{API}/call/(?:v2/)?(?P<name>\w+)/(?P<event>\w{{1,64}})|(?P<queue>{API}/queue/data)")
 CALL = re.compile(rf"{API}/call/(?P<v2>v2/)?(?P<name>\w+)/?")
 POST = re.compile(rf"{API}/(queue/join|cancel|reset/?|upload)")
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # strangers' slips are no warnings
 
 
 class Refused(Exception):
@@ -76,6 +79,8 @@ class Gate:
     async def admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request or have Gradio do so. Raises Refused or UploadError."""
         path, method = scope["path"], scope["method"]
+        if "\0" in path or any(len(part.encode("utf-8", "replace")) > MAX_NAME for part in path.split("/")):
+            raise Refused(NOT_FOUND, 404)
         if method in ("GET", "HEAD"):
             if GET.fullmatch(path):
                 return await self.app(scope, receive, send)
@@ -222,7 +227,10 @@ class Gate:
             raise Refused(
                 TOO_MANY.format(most=self.max_images, count="more") if many else NOT_UNDERSTOOD, 422
             ) from None
-        return [value for _, value in form.multi_items() if not isinstance(value, str)]
+        files = [value for _, value in form.multi_items() if not isinstance(value, str)]
+        if not files:
+            raise Refused(NOT_UNDERSTOOD, 422)
+        return files
 
 
 def is_word(value: object) -> bool:
