@@ -5,6 +5,7 @@ import os
 
 import display_p3
 import numpy as np
+import odd_files
 import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
@@ -202,6 +203,27 @@ def test_sixteen_bits_of_grey_are_cut_to_the_upper_eight(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a named pipe (on POSIX)")
+def test_a_damaged_text_beside_the_pixels_is_passed_over(scene, tmp_path):
+    exif = Image.Exif()
+    for name in ("damaged-text.png", "gamma.png", "later.png", "unknown.png"):
+        (tmp_path / name).write_bytes(odd_files.passed_over(scene, exif)[name])
+        assert np.array_equal(read_image(tmp_path / name), to_32x32(scene)), name
+
+
+def test_a_frame_smaller_than_its_gif_has_white_around_it(tmp_path):
+    image = Image.new("RGB", (80, 90), "red")
+    (tmp_path / "offset.gif").write_bytes(odd_files.gif_at_an_offset(image))
+    on_white = Image.new("RGB", (160, 180), "white")
+    on_white.paste(image, (30, 50))
+    assert np.array_equal(read_image(tmp_path / "offset.gif"), to_32x32(on_white))
+
+
+def test_an_orientation_in_xmp_alone_is_passed_over_as_browsers_do(scene, tmp_path):
+    scene.save(tmp_path / "xmp.jpg", quality=95, xmp=odd_files.XMP)
+    scene.save(tmp_path / "plain.jpg", quality=95)
+    assert np.array_equal(read_image(tmp_path / "xmp.jpg"), read_image(tmp_path / "plain.jpg"))
+
+
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(ImageError, match="not a file that holds an image"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import display_p3
 import matplotlib
 import numpy as np
+import odd_files
 import pytest
 from built_book import FAINT_TEXT, LAPTOP, PHONE, ROOT, TOO_WIDE, Visit
 from PIL import Image
@@ -141,6 +142,14 @@ def test_sixteen_bits_and_a_vast_profile_are_seen_as_in_python(seen, tmp_path):
     Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16).save(tmp_path / "deep.png")
     photo().save(tmp_path / "vast.png", icc_profile=bytes(2_000_000))
     for name in ("deep.png", "vast.png"):
+        assert np.array_equal(seen(tmp_path / name), read_image(tmp_path / name)), name
+
+
+def test_what_python_passes_over_is_passed_over_in_the_page(seen, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, content in odd_files.passed_over(photo(120, 150), exif).items():
+        (tmp_path / name).write_bytes(content)
         assert np.array_equal(seen(tmp_path / name), read_image(tmp_path / name)), name
 
 

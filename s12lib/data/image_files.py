@@ -8,7 +8,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from s12lib.errors import CourseError
 
@@ -18,6 +18,17 @@ MAX_PIXELS = 50_000_000
 PNG = b"\x89PNG\r\n\x1a\n"
 DRAWN = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
 """The chunks of a PNG that say what it looks like, and which way up."""
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By what EXIF says of the orientation, how to undo it."""
 
 
 class ImageError(CourseError):
@@ -75,12 +86,22 @@ def _decoded(source: Path | io.BytesIO, name: str) -> Image.Image:
             size = f"{image.width} × {image.height}"
             raise ImageError(f"{name} has {size} pixels, more than {MAX_PIXELS // 1_000_000} million.")
         image.load()
-        return image
-    except ValueError:  # so Pillow refuses a PNG with a huge profile or text, of which we need neither
+        return _on_its_canvas(image)
+    except (ValueError, UnidentifiedImageError):  # so Pillow refuses a PNG with huge or damaged text, profile or time
         content = source.read_bytes() if isinstance(source, Path) else b""
         if not content.startswith(PNG):
             raise
         return _decoded(io.BytesIO(only_what_is_drawn(content)), name)
+
+
+def _on_its_canvas(image: Image.Image) -> Image.Image:
+    """A GIF whose first frame does not fill it, with nothing around that frame, as browsers show it, and no colour."""
+    frame = getattr(image, "dispose_extent", None)
+    if image.format != "GIF" or not frame or tuple(frame) == (0, 0, *image.size):
+        return image
+    canvas = Image.new("RGBA", image.size, (0, 0, 0, 0))
+    canvas.paste(image.convert("RGBA").crop(frame), frame[:2])
+    return canvas
 
 
 def only_what_is_drawn(png: bytes) -> bytes:
@@ -103,8 +124,7 @@ def is_heic(path: Path) -> bool:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """The image upright (EXIF), in sRGB (its ICC profile), on white, in mode RGB."""
-    with suppress(Exception):  # EXIF that cannot be read says nothing of the orientation, and the pixels are whole
-        image = ImageOps.exif_transpose(image)
+    image = upright(image)
     if image.mode.startswith("I") or image.mode == "F":  # the upper 8 of 16 bits, as Pillow and browsers take them
         image = Image.fromarray((np.clip(np.asarray(image, dtype=np.float64), 0, 65535) // 256).astype(np.uint8))
     image = in_srgb(image)
@@ -112,6 +132,18 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image as EXIF says to hold it. What stands in XMP alone is passed over, as browsers pass it over."""
+    exif = Image.Exif()
+    with suppress(Exception):  # EXIF that cannot be read says nothing of the orientation, and the pixels are whole
+        exif.load(image.info.get("exif") or b"")
+    if exif.get(ORIENTATION) not in UPRIGHT:
+        return image
+    turned = image.transpose(UPRIGHT[exif[ORIENTATION]])
+    turned.info.pop("exif", None)
+    return turned
 
 
 def in_srgb(image: Image.Image) -> Image.Image:

@@ -13,6 +13,9 @@ const FORMATS = {
   BMP: /^BM/,
 };
 
+/* The chunks of a PNG that count. Gamma and other hints on colours, text, times and animation do not, as in Python. */
+const DRAWN = new Set(["IHDR", "PLTE", "tRNS", "IDAT", "IEND", "eXIf", "iCCP"]);
+
 /* Pillow's filters: how much a pixel counts at a distance of x, and the farthest that counts. */
 const BOX = { reach: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
 const BICUBIC = {
@@ -80,6 +83,14 @@ function toThirtyTwo(image) {
 
 /** What EXIF says in a WebP file of how to hold it, 1 to 8; 1 where it says nothing. Browsers do not look there. */
 function orientationOfWebp(view) {
+  try {
+    return orientationIn(view);
+  } catch {
+    return 1; // EXIF that points behind the file's end says nothing
+  }
+}
+
+function orientationIn(view) {
   const word = (at) => String.fromCharCode(...new Uint8Array(view.buffer, at, 4));
   for (let at = 12; at + 8 <= view.byteLength; at += 8 + view.getUint32(at + 4, true) + (view.getUint32(at + 4, true) % 2)) {
     if (word(at) !== "EXIF") continue;
@@ -114,6 +125,19 @@ function turned(image, orientation) {
   return canvas.transferToImageBitmap();
 }
 
+/** A PNG without what is passed over. */
+async function onlyWhatIsDrawn(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const view = new DataView(bytes.buffer);
+  const kept = [bytes.subarray(0, 8)];
+  for (let at = 8; at + 12 <= bytes.length; ) {
+    const end = at + 12 + view.getUint32(at);
+    if (DRAWN.has(String.fromCharCode(...bytes.subarray(at + 4, at + 8)))) kept.push(bytes.subarray(at, end));
+    at = end;
+  }
+  return new Blob(kept, { type: "image/png" });
+}
+
 /** A file as the network sees it. What it throws is one sentence for people. */
 async function readImage(file) {
   if (file.size > MAX_BYTES) throw Error(`${file.name} is larger than ${MAX_BYTES / 1e6} MB: choose a smaller image.`);
@@ -127,7 +151,8 @@ async function readImage(file) {
   let image;
   try {
     // Upright, since browsers turn a photo as its EXIF says, and in sRGB, whatever its profile; a WebP is turned below.
-    image = await createImageBitmap(file, { colorSpaceConversion: "default", premultiplyAlpha: "none" });
+    const content = FORMATS.PNG.test(head) ? await onlyWhatIsDrawn(file) : file;
+    image = await createImageBitmap(content, { colorSpaceConversion: "default", premultiplyAlpha: "none" });
     if (FORMATS.WEBP.test(head)) image = turned(image, orientationOfWebp(new DataView(await file.arrayBuffer())));
   } catch {
     throw Error(`${file.name} is damaged or cut short and cannot be read as an image.`);
