@@ -115,7 +115,7 @@ def app_input(pixels):
     "caught": """
 def caught(familiar, strange, share):
     ordered = sorted(familiar.tolist())
-    threshold = ordered[int(share * len(ordered))]
+    threshold = ordered[min(int(share * len(ordered)), len(ordered) - 1)]
     return threshold, sum(score < threshold for score in strange.tolist()) / len(strange)
 """,
 }

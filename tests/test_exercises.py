@@ -29,14 +29,15 @@ from s12lib.exercises.mutations import mutants
 
 LESSONS = sorted((Path(__file__).parent.parent / "lessons").glob("[0-9]*.ipynb"))
 CASE_FILES = [import_module(path.stem) for path in sorted(Path(__file__).parent.glob("exercise_cases*.py"))]
-RIGHT, ALSO_RIGHT, EQUIVALENT = (
+RIGHT, EQUIVALENT = (
     {name: case for file in CASE_FILES for name, case in getattr(file, kind, {}).items()}
-    for kind in ("RIGHT", "ALSO_RIGHT", "EQUIVALENT")
+    for kind in ("RIGHT", "EQUIVALENT")
 )
-WRONG: dict = {}
-for file in CASE_FILES:
-    for name, cases in file.WRONG.items():
-        WRONG.setdefault(name, []).extend(cases)
+WRONG, ALSO_RIGHT = {}, {}
+for kind, gathered in (("WRONG", WRONG), ("ALSO_RIGHT", ALSO_RIGHT)):
+    for file in CASE_FILES:
+        for name, cases in getattr(file, kind, {}).items():
+            gathered.setdefault(name, []).extend(cases)
 CHECK = re.compile(r'^check\("(\w+)", (\w+)\)$', re.M)
 SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.*?)```", re.S)
 

@@ -5,6 +5,7 @@ import datetime
 import inspect
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from s12lib.exercises import notebook_state
 from s12lib.exercises.expect import Mistake
 
 DAY = 86_400 + 3_671  # seconds: another day, and another minute and second of it
+NANOSECONDS = ("time_ns", "monotonic_ns", "perf_counter_ns")
 
 
 def _salted(value: Any) -> bool:
@@ -28,6 +30,10 @@ def _salted(value: Any) -> bool:
 
 def _tomorrow(now: Callable[[], float] = time.time) -> float:
     return now() + DAY
+
+
+def _day_on(now: Callable[[], float], day: float) -> Callable[[], float]:
+    return lambda: now() + day
 
 
 class _LaterTime(datetime.datetime):
@@ -57,14 +63,17 @@ def _format_later(form: str, *given: Any, write: Any = time.strftime, local: Any
     return write(form, *(given or [local(_tomorrow())]))
 
 
-Replaced = tuple[Any, str, Any]  # a module, a name in it, and what is there instead
+Replaced = tuple[Any, str, Any]
+"""A module, or its name if it need not have been imported; a name in it, and what is there instead."""
 REPLACED: dict[str, list[Replaced]] = {
     "Python's hash of text or bytes, which is salted: in another process it is another number": [
         (builtins, "hash", lambda value, hash=hash: hash((hash(value), 1)) if _salted(value) else hash(value)),
     ],
     "the time": [
         (time, "time", _tomorrow),
-        (time, "time_ns", lambda now=time.time_ns: now() + DAY * 10**9),
+        *((time, name, _day_on(getattr(time, name), DAY)) for name in ("monotonic", "perf_counter")),
+        *((time, name, _day_on(getattr(time, name), DAY * 10**9)) for name in NANOSECONDS),
+        ("uuid", "uuid1", lambda *_, **__: __import__("uuid").UUID(int=DAY)),
         *((time, name, _later(getattr(time, name))) for name in ("localtime", "gmtime", "ctime")),
         (time, "strftime", _format_later),
         (datetime, "datetime", _LaterTime),
@@ -74,6 +83,13 @@ REPLACED: dict[str, list[Replaced]] = {
         (os, "getpid", lambda number=os.getpid: number() + 1),
         (os, "getppid", lambda number=os.getppid: number() + 1),
     ],
+    "the machine or its user": [
+        ("platform", "node", lambda: "elsewhere"),
+        ("socket", "gethostname", lambda: "elsewhere"),
+        ("getpass", "getuser", lambda: "somebody"),
+        ("uuid", "getnode", lambda: DAY),
+    ],
+    "the folder in which it runs": [(os, "getcwd", lambda: os.sep + "elsewhere")],
     "where an object lies in memory, which another process decides anew": [
         (builtins, "id", lambda value, id=id: id(value) + 4096),
     ],
@@ -91,7 +107,7 @@ def same_elsewhere(answer: Callable[..., Any], ask: Callable[[], Any], advice: s
         with _changed(answer, replaced, reseeded=not replaced):
             given = ask()
         if given != wanted:
-            raise Mistake(f"Yours depends on {what}, so tomorrow it would be another.", advice)
+            raise Mistake(f"Yours depends on {what}, so elsewhere or tomorrow it would be another.", advice)
 
 
 @contextmanager
@@ -101,6 +117,9 @@ def _changed(answer: Callable[..., Any], replaced: list[Replaced], reseeded: boo
     before = notebook_state.read()
     with ExitStack() as stack:
         for module, name, instead in replaced:
+            module = sys.modules.get(module) if isinstance(module, str) else module
+            if not hasattr(module, name):
+                continue
             original = getattr(module, name)
             if not isinstance(original, type):
                 instead = _in_this_thread(original, instead)

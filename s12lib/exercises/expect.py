@@ -57,8 +57,19 @@ def pair(result: Any, things: str, which: str, advice: str = "") -> tuple[Any, A
     return result[0], result[1]
 
 
+DARK = (
+    "In an image without a byte above 1, yours takes bytes for numbers from 0 to 1. Dark ones are no exception.",
+    "uint8 goes from 0 to 255, whatever the image shows: divide by 255, and do not look at the largest value.",
+)
+
+
 def tensor(result: Any, shape: tuple[int, ...], what: str = "the result") -> torch.Tensor:
-    """The result as a tensor without gradient. Raises Mistake unless it is a tensor of this shape."""
+    """The result as a tensor without gradient. Raises Mistake unless it is a tensor of this shape.
+
+    A NumPy scalar, which is what NumPy makes of an array without axes, is as good as one.
+    """
+    if isinstance(result, np.generic) and result.dtype.kind in "biuf":
+        result = torch.as_tensor(result)
     if not isinstance(present(result, what), torch.Tensor):
         raise Mistake(f"Make {what} a torch tensor; yours is {kind_of(result)}.", "torch.as_tensor(...) makes one.")
     if result.shape != shape:
@@ -95,6 +106,12 @@ def close(a: Any, b: Any, tolerance: float = 1e-4) -> bool:
     if isinstance(a, float):
         return abs(a - b) <= tolerance + tolerance * abs(b)
     return a.shape == b.shape and bool(torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance))
+
+
+def is_rounded(result: float, right: float) -> bool:
+    """Whether the result is the right number with digits cut off, for people to read."""
+    short = {round(right, digits) for digits in range(7)} | {float(f"{right:.{digits}g}") for digits in range(2, 7)}
+    return result != right and result in short
 
 
 def recognise(cases: Iterable[tuple[Any, dict[str, Any]]], advice: str) -> None:

@@ -66,7 +66,8 @@ class InTorch:
     def _converted(self, result: Any) -> Any:
         if isinstance(result, np.ndarray) and result.dtype.kind in "biuf":
             self.needed = True
-            return torch.from_numpy(np.ascontiguousarray(result).reshape(result.shape))
+            whole = np.require(result, requirements=["C", "W"])  # a copy of what is read-only, such as a Pillow image
+            return torch.from_numpy(whole.reshape(result.shape))
         if type(result) in (tuple, list, dict):
             parts = list(result.values()) if isinstance(result, dict) else result
             converted = [self._converted(part) for part in parts]

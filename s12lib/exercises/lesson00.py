@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from s12lib.exercises.expect import Mistake, call, close, number, pair
+from s12lib.exercises.expect import Mistake, call, close, is_rounded, number, pair
 from s12lib.exercises.judging import Exercise
 
 Slip = tuple[list[float], str, str]  # what a well-known mistake gives, and its two hints
@@ -10,6 +10,9 @@ Line = tuple[list[float], list[float], float, float]  # xs, ys, slope, intercept
 LINES: list[Line] = [
     ([0.5, -1.0, 2.0, 3.5, 1.25], [1.0, 0.5, -2.0, 4.0, 0.25], 0.75, -0.5),
     ([2.0, 1.0, 4.0], [1.0, 3.0, 2.0], -1.5, 0.25),
+    ([3.0], [1.0], 2.0, 0.5),  # a single point
+    ([2.0, 2.0, 0.0, -1.0], [1.0, 3.0, 0.5, 2.5], 0.0, 1.0),  # the same x twice, an x of 0, and no slope
+    ([300.0, -250.0], [10.0, 4.0], 1.5, -20.0),
 ]
 
 
@@ -76,6 +79,8 @@ def _judge_line(answer: Any) -> None:
     for slips in zip(*(_lines_gone_wrong(*line) for line in LINES), strict=True):  # a slip shows at every line
         if agree(found, [value for values, _, _ in slips for value in values]):
             raise Mistake(*slips[0][1:])
+    if all(is_rounded(a, b) or a == b for a, b in zip(found, wanted, strict=True)):
+        raise Mistake("Yours are rounded. Return all digits; who prints them may round.", "no round()")
     k = next(k for k in range(len(wanted)) if not agree(found[k : k + 1], wanted[k : k + 1]))
     xs, ys, slope, intercept = LINES[k // 2]
     raise Mistake(

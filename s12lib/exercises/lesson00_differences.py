@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from s12lib.exercises.expect import Mistake, call, kind_of, number, present
+from s12lib.exercises.expect import Mistake, call, is_rounded, kind_of, number, present
 from s12lib.exercises.judging import Exercise
 from s12lib.exercises.lesson00 import agree
 
@@ -30,9 +30,17 @@ def _square(v: Any) -> float:
     return 3 * v[0] ** 2 - v[0] * v[1] + v[1] ** 4
 
 
+def _chain(v: Any) -> float:
+    """Of as many numbers as there are, each with a slope of its own."""
+    return sum((k + 1) * x**3 + x * v[k - 1] for k, x in enumerate(v))
+
+
 DIFFERENCES: list[tuple[Callable[[Any], float], list[float], float]] = [
     (_cubic, [1.5, -0.5, 0.25], 0.1),
     (_square, [-1.0, 2.0], 0.25),
+    (_chain, [0.5], 0.5),  # a single number
+    (_chain, [2, 2, 0, -1, 2], 0.5),  # whole ones, the same again and again, and a 0
+    (_chain, [1000.25, 1.5], 0.001),  # which float32 does not hold
 ]
 
 
@@ -118,6 +126,9 @@ def _judge_differences(answer: Any) -> None:
     for slips in zip(*(_differences_gone_wrong(*case) for case in DIFFERENCES), strict=True):
         if all(agree(result, values) for result, (values, _, _) in zip(results, slips, strict=True)):
             raise Mistake(*slips[0][1:])
+    pairs = [pair for both in zip(results, wanted, strict=True) for pair in zip(*both, strict=True)]
+    if all(is_rounded(a, b) or a == b for a, b in pairs):
+        raise Mistake("Yours are rounded. Return all digits; who prints them may round.", "no round()")
     for result, (loss, numbers, _) in zip(results, DIFFERENCES, strict=True):
         if not any(agree(result, numerical_gradient(loss, numbers, step), 1e-3) for step in (1e-3, 1e-5)):
             break

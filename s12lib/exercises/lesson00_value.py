@@ -138,6 +138,12 @@ def _look_at_further_calls(answer: Any) -> None:
     hint = "backward adds to what is there, as torch's does; clearing it is somebody else's work."
     _expect(a, 4.0, "a = 3, after (a * b).backward() twice with b = 2,", hint, "grad")
     a, b = answer(3.0), answer(2.0)
+    z = a * b
+    z.backward()
+    z.backward()
+    hint = "A second call on the same Value adds once more: its parents must still be there, and count as before."
+    _expect(a, 4.0, "a = 3, after z = a * b; z.backward(); z.backward() with b = 2,", hint, "grad")
+    a, b = answer(3.0), answer(2.0)
     h = a * b
     (h * b).backward()
     (h + b).backward()

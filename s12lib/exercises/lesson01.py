@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from s12lib.data.pixels import MEAN, STD, normalize
 from s12lib.exercises.elsewhere import same_elsewhere
-from s12lib.exercises.expect import Mistake, call, close, pair, tensor
+from s12lib.exercises.expect import DARK, Mistake, call, close, pair, tensor
 from s12lib.exercises.judging import Exercise
 
 
@@ -26,6 +26,9 @@ def _judge_statistics(answer: Any) -> None:
     _compare_statistics(many.double() / 255, *_statistics(answer, many))
     one = torch.randint(0, 256, (1, 40, 50, 3), generator=generator).to(torch.uint8)
     _compare_statistics(one.double() / 255, *_statistics(answer, one))
+    dark = torch.randint(0, 2, (2, 6, 5, 3), generator=generator).to(torch.uint8)
+    if close(_statistics(answer, dark)[0], dark.double().mean((0, 1, 2))):
+        raise Mistake(*DARK)
     plain = torch.tensor([200, 90, 30], dtype=torch.uint8).expand(4, 5, 6, 3)
     mean, std = _statistics(answer, plain)
     if not (close(mean, plain[0, 0, 0] / 255) and bool((std.abs() < 1e-3).all())):
@@ -243,7 +246,8 @@ def _judge_upload(answer: Any) -> None:
     image = torch.randint(0, 256, (32, 32, 3), generator=generator).to(torch.uint8)
     plain = torch.tensor([200, 90, 30], dtype=torch.uint8).expand(32, 32, 3).clone()
     bright, dark, grey = image // 2 + 128, image // 3, torch.full_like(image, 200)
-    for each in (image, bright, dark, plain, grey):
+    night, black = image % 2, torch.zeros_like(image)
+    for each in (image, bright, dark, plain, grey, night, black):
         result = call(answer, each)
         if isinstance(result, torch.Tensor) and result.shape == (3, 32, 32):
             raise Mistake(
@@ -260,6 +264,10 @@ def _diagnose_upload(image: torch.Tensor, result: torch.Tensor) -> None:
     pixels, right = image.float() / 255, normalize(image)
     mean, std = torch.tensor(MEAN), torch.tensor(STD)
     own_mean, own_std = pixels.mean((0, 1)), pixels.std((0, 1))
+    if close(result, ((image.float() - mean) / std).permute(2, 0, 1)[None]) and image.max() <= 1:
+        raise Mistake(*DARK)
+    if not image.any() and not result.any():
+        raise Mistake("A black image is no empty one: below the mean, its numbers are negative.", "no exception")
     if not result.isfinite().all() or any(
         close(result, ((pixels - m) / s).permute(2, 0, 1)[None], 2e-2)
         for m, s in ((own_mean, own_std), (pixels.mean(), pixels.std()), (own_mean, std), (mean, own_std))

@@ -54,12 +54,16 @@ def _cases() -> list[tuple[torch.Tensor, torch.Tensor]]:
     full = images(300, 32, 32)
     twice = torch.cat([images(9, 4, 5), images(6, 4, 5).repeat(3, 1, 1, 1)])
     one = images(1, 2, 3)
+    black = torch.zeros(2, 120, 120, 3, dtype=torch.uint8)  # a sum beyond 32 bits, from black to white
+    white = torch.full_like(black, 255)
+    white[1, :, :60] = 128
     return [
         (torch.cat([images(16, 32, 32), full[296:]]), full),
         (twice[9:].flip(0), twice),
         (images(7, 2, 2), images(2503, 2, 2).repeat(2, 1, 1, 1)),
         (images(1001, 1, 2), images(5, 1, 2)),
         (one.flip(2), one),
+        (black[:1], torch.cat([white, black[:1] + 200])),
     ]
 
 
@@ -107,6 +111,10 @@ def _slips() -> list[tuple[str, Callable[[torch.Tensor, torch.Tensor], tuple[tor
         (
             "16 bits hold numbers up to 32,767, and a squared difference goes up to 65,025.",
             lambda queries, images: least(squares(queries, images, torch.int16)),
+        ),
+        (
+            "32 bits hold sums up to 2,147,483,647, and large images differ by more.",
+            lambda queries, images: least((squares(queries, images, torch.int64) + 2**31) % 2**32 - 2**31),
         ),
         ("You found the image that differs most.", farthest),
         ("Of several images that are equally near, take the first.", last),

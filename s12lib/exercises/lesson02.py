@@ -23,7 +23,18 @@ LARGE = (701, 977, 5)
 
 
 def _judge_parameters(answer: Any) -> None:
-    sizes = ((48, 128, 3), (3, 64, 3), (5, 7, 1), (16, 4, 5), (2, 9, 7), (1, 1, 3), (1, 2, 1), LARGE)
+    sizes = (
+        (48, 128, 3),
+        (3, 64, 3),
+        (5, 7, 1),
+        (16, 4, 5),
+        (2, 9, 7),
+        (1, 1, 3),
+        (1, 2, 1),
+        (6, 4, 2),
+        (3, 5, 11),
+        LARGE,
+    )
     given = [whole(call(answer, *size), "Parameters are counted") for size in sizes]
     right = [conv_bn_parameters(*size) for size in sizes]
     if given != right:
@@ -131,6 +142,7 @@ def _judge_field(answer: Any) -> None:
             (3, 1),
         ],  # above 255
         [(3, 1), (1, 3), (3, 1)],  # a stride larger than its kernel
+        [(11, 4), (3, 2), (5, 1)],
         [(3, 1), (3, 1)],
         [(2, 2), (3, 1)],
         [(1, 1)],

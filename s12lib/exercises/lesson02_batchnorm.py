@@ -33,7 +33,7 @@ class BatchNorm(nn.Module):
 
 def _judge_batch_norm(answer: Any) -> None:
     generator = torch.Generator().manual_seed(7)
-    for channels, shape in ((3, (6, 4, 5)), (2, (2, 3, 3))):
+    for channels, shape in ((3, (6, 4, 5)), (2, (2, 3, 3)), (1, (4, 3, 2)), (2, (1, 5, 4))):
         norm = _made(answer, channels)
         spread = torch.tensor([4.0, 0.002, 1.0])[:channels, None, None]  # in the second channel eps counts
         batches = [
@@ -45,8 +45,14 @@ def _judge_batch_norm(answer: Any) -> None:
             module.weight.data = torch.linspace(0.5, -1.5, channels)
             module.bias.data = torch.linspace(-0.3, 0.8, channels)
         _compare_training(norm, right, batches)
+        with torch.no_grad():
+            if not close(call(norm, batches[0]), right(batches[0])):
+                raise Mistake(
+                    "Under torch.no_grad() yours takes training for evaluation.", "self.training alone says which it is"
+                )
         _compare_gradient(norm, right, batches[0])
-        _compare_evaluation(norm, right, batches[2])
+        for some in (batches[2], batches[2][:1]):
+            _compare_evaluation(norm, right, some)
 
 
 def _made(answer: Any, channels: int) -> Any:
@@ -69,6 +75,8 @@ def _made(answer: Any, channels: int) -> Any:
             )
         if found is None:
             raise Mistake(f"Your layer has no {name}.", "weight, bias, running_mean and running_var")
+        if name not in norm.state_dict():
+            raise Mistake(f"{name} is not saved with the network.", "Leave out persistent=False.")
         start = tensor(found, (channels,), name)
         if not close(start, torch.full((channels,), value)):
             raise Mistake(f"{name} should begin with {value:g} everywhere, but yours begins with {start.tolist()}.")
@@ -189,13 +197,20 @@ def _compare_gradient(norm: Any, right: BatchNorm, x: torch.Tensor) -> None:
 def _compare_evaluation(norm: Any, right: BatchNorm, x: torch.Tensor) -> None:
     norm.eval()
     right.eval()
+    with torch.no_grad():
+        norm.running_var[-1] = 2e-5  # so small that eps counts
     right.running_mean.copy_(norm.running_mean)
     right.running_var.copy_(norm.running_var)
     result, wanted = tensor(call(norm, x), x.shape, "the output in evaluation"), right(x).detach()
     if not (torch.equal(norm.running_mean, right.running_mean) and torch.equal(norm.running_var, right.running_var)):
         raise Mistake("In evaluation mode your layer still moves its running averages.", "if self.training:")
     if close(result, wanted):
+        _look_at_gradient_in_evaluation(norm, right, x)
         return
+    deviation = right.weight[:, None, None] * (x - right.running_mean[:, None, None])
+    without = deviation / right.running_var.sqrt()[:, None, None] + right.bias[:, None, None]
+    if close(result, without.detach()):
+        raise Mistake("In evaluation eps is missing under the root.", "(running_var + 1e-5).sqrt()")
     right.train()
     if close(result, right(x).detach()):
         raise Mistake(
@@ -206,6 +221,17 @@ def _compare_evaluation(norm: Any, right: BatchNorm, x: torch.Tensor) -> None:
         "In evaluation mode the output is not that of the running averages.",
         "weight * (x - running_mean) / sqrt(running_var + eps) + bias",
     )
+
+
+def _look_at_gradient_in_evaluation(norm: Any, right: BatchNorm, x: torch.Tensor) -> None:
+    given = x.clone().requires_grad_()
+    output = norm(given)
+    wanted = torch.autograd.grad((right(given) ** 2).sum(), given)[0]
+    if not output.requires_grad or not close(torch.autograd.grad((output**2).sum(), given)[0], wanted, 1e-2):
+        raise Mistake(
+            "In evaluation no right gradient comes through your layer, and Grad-CAM needs one.",
+            "Only the update of the running averages belongs under no_grad.",
+        )
 
 
 EXERCISES = [

@@ -112,6 +112,9 @@ def _judge_fresh(answer: Any, images: torch.Tensor) -> None:
         raise Mistake(
             "Two of your blocks share their layers: training one changes the other.", "Make new ones each time."
         )
+    means = [norm.running_mean.data_ptr() for norm in _layers(block, nn.BatchNorm2d)]
+    if len(set(means)) < len(means):
+        raise Mistake("Your two BatchNorms share one running mean; each keeps that of its own place.", "two of them")
     weights = {name: parameter.detach().clone() for name, parameter in block.named_parameters()}
     output = block(images)
     if output.requires_grad:

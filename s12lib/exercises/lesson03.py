@@ -154,6 +154,14 @@ def _judge_ema(answer: Any) -> None:
     if wrong:
         recognise(cases, "kept = decay ** every; kept * average + (1 - kept) * weights")
         raise Mistake(wrong, "kept = decay ** every; kept * average + (1 - kept) * weights")
+    if (double := answer(average.double(), weights.double(), 0.9, 2)).dtype != torch.float64:
+        raise Mistake(f"An average of torch.float64 comes back as {double.dtype}: keep its type.", "no float()")
+    equal = torch.ones(2, 3)
+    if tensor(answer(equal, equal.clone(), 0.9, 2), (2, 3), "the new average").data_ptr() == equal.data_ptr():
+        raise Mistake(
+            "Where average and weights are equal you return the very tensor that you were given.",
+            "Compute a new one in this case, too; the formula needs no exception.",
+        )
     for decay, left in ((0.0, 1), (1.0, 0)):
         parts = torch.randn(2, 3, 4, generator=generator)
         result = answer(parts[0], parts[1], decay, 2)

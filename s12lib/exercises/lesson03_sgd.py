@@ -11,7 +11,12 @@ from s12lib.exercises.judging import Exercise
 
 STEPS = 5
 RULE = "g = grad + weight_decay * w; v = momentum * v + g; w -= lr * (g + momentum * v)"
-SETTINGS = {"usual": (0.1, 0.9, 0.05), "strong": (0.3, 0.5, 0.4), "plain": (0.05, 0.0, 0.0)}  # lr, momentum, decay
+SETTINGS = {  # lr, momentum, decay
+    "usual": (0.1, 0.9, 0.05),
+    "strong": (0.3, 0.5, 0.4),
+    "plain": (0.05, 0.0, 0.0),
+    "no decay": (0.1, 0.8, 0.0),
+}
 
 
 class SGD:
@@ -32,15 +37,19 @@ class SGD:
 
 
 def _start() -> list[nn.Parameter]:
-    """Three parameters of different shapes, always the same."""
+    """Four parameters, two of one shape, always the same."""
     generator = torch.Generator().manual_seed(33)
-    return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((3, 2), (4,), ())]
+    return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((3, 2), (4,), (), (4,))]
 
 
 def _gradients(parameters: Iterable[torch.Tensor], step: int) -> list[torch.Tensor]:
-    """What backward() would leave at this step: half of each parameter, and noise that is always the same."""
+    """What backward() would leave at this step: half of each parameter, and noise that is always the same.
+
+    At one step the first has zeros, as behind a ReLU that is closed: no gradient is not None.
+    """
     generator = torch.Generator().manual_seed(step)
-    return [0.5 * p.detach() + torch.randn(p.shape, generator=generator) for p in parameters]
+    found = [0.5 * p.detach() + torch.randn(p.shape, generator=generator) for p in parameters]
+    return [torch.zeros_like(found[0]), *found[1:]] if step == 3 else found
 
 
 def _rates(lr: float) -> list[float]:
@@ -49,7 +58,7 @@ def _rates(lr: float) -> list[float]:
 
 
 def _trajectory(answer: Any, lr: float, momentum: float, weight_decay: float) -> torch.Tensor:
-    """The parameters after each step of the answer, joined: ``(STEPS, 11)``."""
+    """The parameters after each step of the answer, joined: ``(STEPS, 15)``."""
     parameters = _start()
     optimizer = answer(iter(parameters), lr, momentum, weight_decay)
     if not callable(getattr(optimizer, "step", None)):
@@ -58,7 +67,7 @@ def _trajectory(answer: Any, lr: float, momentum: float, weight_decay: float) ->
     for k, rate in enumerate(_rates(lr)):
         gradients = _gradients(parameters, k)
         for p, g in zip(parameters, gradients, strict=True):
-            p.grad = g.clone()
+            p.grad = g.clone() if p.grad is None else p.grad.copy_(g)  # as backward() fills what zero_grad() emptied
         if not hasattr(optimizer, "lr"):
             raise Mistake("A schedule sets optimizer.lr between the steps, and yours has none.", "self.lr = lr")
         optimizer.lr = rate
@@ -179,7 +188,7 @@ def _judge_missing_gradient(answer: Any) -> None:
             ) from error
     if close(parameters[1], before[1]):
         raise Mistake("One parameter without gradient keeps yours from changing the others.", "continue, not return")
-    if not all(torch.equal(parameters[k], before[k]) for k in (0, 2)):
+    if not all(torch.equal(parameters[k], before[k]) for k in (0, 2, 3)):
         raise Mistake("A parameter without gradient should stay as it is, without decay too.", "continue")
 
 

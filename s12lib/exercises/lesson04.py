@@ -27,7 +27,8 @@ def _judge_confusion(answer: Any) -> None:
         _compare_confusion(answer, labels, preds, num_classes)
     for edge, labels, preds, num_classes in (
         ("With more than 255 images of a pair", [1] * 300 + [0] * 3, [0] * 300 + [0] * 3, 2),
-        ("With more than 2,048 images of a pair", [1] * 2_100, [2] * 2_100, 3),
+        ("With more than 2,048 images of a pair", [1] * 2_101, [2] * 2_101, 3),
+        ("With a hundred classes", [99, 13, 40, 99, 98], [98, 7, 40, 99, 98], 100),
         ("With a single image", [2], [1], 4),
         ("With a single class", [0, 0], [0, 0], 1),
         ("With no images at all", [], [], 3),
@@ -104,7 +105,7 @@ def top_classes(probabilities: torch.Tensor, classes: Sequence[str], n: int) -> 
 
 
 def _judge_top(answer: Any) -> None:
-    classes = ["oak", "elm", "fir", "yew", "ash", "box", "bay", "fig"]
+    classes = ["oak", "elm", "fir", "Yew tree", "ash", "box", "bay", "fig"]
     generator = torch.Generator().manual_seed(9)
     for n in (3, 1, 5, 8):
         probabilities = torch.randn(8, generator=generator).softmax(0)

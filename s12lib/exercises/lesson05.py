@@ -210,6 +210,10 @@ def _judge_map(answer: Any) -> None:
     if wrong:
         recognise(cases, "ReLU(Σ_k α_k A_k), where α_k is the mean of channel k's gradient over the places.")
         raise Mistake("The map is not right.", "weights: mean over the two axes of places; then sum over channels.")
+    strong, pull = torch.rand((2, 2, 4, 3, 5), generator=generator) + 0.1
+    faint = tensor(call(answer, 1e-6 * strong, pull), (2, 3, 5), "the maps")
+    if not close(1e6 * faint, gradcam_map(strong, pull)):
+        raise Mistake("A faint map goes wrong in yours: it is the same map, a million times weaker.", "no threshold")
     try:
         answer(activations.requires_grad_(), gradients)
     except RuntimeError as error:
@@ -297,6 +301,7 @@ def _judge_shared(answer: Any) -> None:
     drawn[0][1] *= 0.2  # a class with little to say for it
     drawn[1][2] = -drawn[1][2].abs() - 0.5  # a class that everything speaks against
     drawn += [torch.cat([drawn[2], drawn[2] / 3]), drawn[2].abs() + 0.3]  # the last has nothing at or below 0
+    drawn += [400 * torch.randn(10, 3, 4, generator=generator)]  # ten classes, and strong ones
     cases = []
     for maps in drawn:
         result = tensor(call(answer, maps), maps.shape, "the maps")

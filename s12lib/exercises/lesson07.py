@@ -51,6 +51,7 @@ CLOCKED = (
     ((300, 5), 25, 1),
     ((2, 6, 4, 90), 0, 3),
     ((50, 12, 3, 11, 4, 80, 5, 9), 60, 7),
+    ((20, 4.5, 4.5, 4.5, 9, 30), 0, 5),  # the same time again and again, and no whole number
 )
 
 
@@ -224,6 +225,12 @@ def _judge_newton_schulz(answer: Any) -> None:
             "A matrix of zeros should stay zeros, and yours does not: a layer may have no gradient at all.",
             "Divide by the norm, but never by less than 1e-7.",
         )
+    wide = torch.randn(4, 6, generator=generator)
+    if not close(tensor(call(answer, wide, 8), (4, 6), "the matrix"), _by_svd(wide, 8), 2e-3):
+        raise Mistake("Eight steps are not yours: the largest singular value is another.", "for _ in range(steps):")
+    faint = torch.eye(3, 5) * 1e-10
+    if not close(1e3 * tensor(call(answer, faint, 1), (3, 5)), 1e3 * COEFFICIENTS[0] * faint / 1e-7, 2e-2):
+        raise Mistake("Of norms below 1e-7 yours makes 1; then noise would grow to a full step.", "clamp(min=1e-7)")
     double = torch.randn(3, 4, generator=generator, dtype=torch.float64)
     if (result := call(answer, double, 2)).dtype != torch.float64:
         raise Mistake(f"A matrix of torch.float64 comes back as {result.dtype}: keep its type.")
@@ -287,7 +294,16 @@ def on_devices(images: int, batch_size: int, devices: int, lr: float) -> tuple[i
     return together, images // together, lr * devices
 
 
-RUNS = ((50_000, 512, 2, 1.0), (50_000, 512, 8, 0.4), (45_000, 256, 3, 0.1), (1024, 128, 1, 0.2), (1_000, 96, 5, 2.0))
+RUNS = (
+    (50_000, 512, 2, 1.0),
+    (50_000, 512, 8, 0.4),
+    (45_000, 256, 3, 0.1),
+    (1024, 128, 1, 0.2),
+    (1_000, 96, 5, 2.0),
+    (100, 128, 2, 0.0125),  # not one full step
+    (49, 7, 7, 1.25),  # one, and nothing left
+    (6_400, 40, 32, 0.5),
+)
 
 
 def _judge_devices(answer: Any) -> None:
@@ -326,6 +342,7 @@ def _batch_slips(batch_size: int, devices: int) -> dict[str, float]:
 def _step_slips(images: int, batch_size: int, devices: int) -> dict[str, float]:
     together = batch_size * devices
     return {
+        "Fewer images than a step takes make no step: 0.": max(1, images // together) if images < together else -1,
         "All devices take a step together, so there are fewer steps.": images // batch_size,
         "What does not fill a batch on each device makes no step: round down.": -(-images // together),
         "You multiply the steps by the devices. They share the images out.": images // batch_size * devices,

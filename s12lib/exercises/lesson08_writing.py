@@ -38,7 +38,8 @@ def _files() -> list[Tensors]:
         "last": torch.arange(7),
     }
     planes = torch.randn(2, 3, 4, 4, generator=generator).to(memory_format=torch.channels_last)
-    return [first, second, {"conv": planes, "seen": torch.tensor(-3)}, {"only": wide.flatten()[:1]}, {}]
+    empty = {"none": torch.zeros(0, 3), "some": wide[1]}  # a tensor without numbers has a name and a shape
+    return [first, second, {"conv": planes, "seen": torch.tensor(-3)}, {"only": wide.flatten()[:1]}, empty, {}]
 
 
 def _judge_writing(answer: Any) -> None:
@@ -153,6 +154,8 @@ def _judge_agreement(answer: Any) -> None:
     both[1::2] -= 0.5
     one[4, 7] += 0.5
     large = torch.full_like(ours, 1024.0)
+    tied = torch.zeros_like(ours)
+    tied[:, 0] = 0.125
     lost, all_lost, infinite = one.clone(), torch.full_like(ours, torch.nan), ours.clone()
     lost[4, 7] = torch.nan
     infinite[2, 3] = torch.inf
@@ -175,6 +178,10 @@ def _judge_agreement(answer: Any) -> None:
          "Large numbers get more room in yours. `torch.allclose` adds a relative tolerance, unless rtol=0."),
         (ours[:1].expand(6, 10).clone(), ours[:1], 0.25, False,
          "Six answers against one: torch repeats the one, without a word. Compare the shapes."),
+        (lost, lost, 0.25, False, "NaN agrees with nothing, not even with another NaN in the same place."),
+        (tied, tied.flip(1), 0.25, True,
+         "Here no number differs by more than the tolerance. That the classes do is not asked."),
+        (ours, ours + 2**-20, 0.0, False, "A tolerance of 0 allows no difference at all, however small."),
     ]  # fmt: skip
     for one_side, other, tolerance, wanted, hint in cases:
         with_nan = bool(one_side.isnan().any() or other.isnan().any())  # which is not even equal to itself

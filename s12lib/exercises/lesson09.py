@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from s12lib.data.image_files import to_32x32
 from s12lib.data.pixels import MEAN, STD, normalize
-from s12lib.exercises.expect import Mistake, call, close, number, pair, tensor
+from s12lib.exercises.expect import DARK, Mistake, call, close, number, pair, tensor
 from s12lib.exercises.judging import Exercise
 
 
@@ -59,6 +59,7 @@ SCALINGS = {
         lambda x: (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
     ),
 }
+SMALL = "An upload smaller than 32×32 goes wrong in yours. It should be enlarged, and look like itself."
 TOLERANCE = 0.025  # Pillow rounds to bytes twice when it shrinks, and not everybody need do so
 MORE = "The notebook's way in one line: normalize(to_32x32(image)), where image is Image.fromarray of RGB pixels."
 
@@ -66,12 +67,19 @@ MORE = "The notebook's way in one line: normalize(to_32x32(image)), where image 
 def _judge_input(answer: Any) -> None:
     generator = np.random.default_rng(83)
     uploads = []
-    for height, width in ((64, 128), (160, 96), (32, 32)):
+    for height, width in ((64, 128), (160, 96), (32, 32), (320, 64)):
         blocks = generator.integers(0, 140, (height // 8, width // 8, 3)).repeat(8, axis=0).repeat(8, axis=1)
         uploads.append(blocks + generator.integers(0, 80, blocks.shape) + [35, 10, 0])  # grain, and a tint of blue
     plain = np.broadcast_to(np.array([200, 90, 30]), (64, 64, 3))
-    for pixels in (upload.astype(np.uint8) for upload in (*uploads, plain)):
-        given = call(answer, pixels)
+    black, night = np.zeros((40, 40, 3)), generator.integers(0, 2, (32, 32, 3))
+    tiny = np.broadcast_to(np.array([20, 190, 130]), (3, 5, 3))
+    for pixels in (upload.astype(np.uint8) for upload in (*uploads, plain, black, night, tiny)):
+        try:
+            given = call(answer, pixels)
+        except Exception as error:
+            if pixels.shape != tiny.shape or isinstance(error, NotImplementedError | Mistake):
+                raise
+            raise Mistake(SMALL, MORE) from error
         if isinstance(given, torch.Tensor) and given.shape == (3, 32, 32):
             raise Mistake("The network wants a batch, even if it is a batch of one.", "result[None]")
         result = tensor(given, (1, 3, 32, 32), "the input")
@@ -90,7 +98,7 @@ def _judge_input(answer: Any) -> None:
 
 def _judge_small_input(answer: Any, pixels: np.ndarray) -> None:
     """An upload smaller than 32 is enlarged; in which way is left to the answer."""
-    hint = "An upload smaller than 32×32 goes wrong in yours. It should be enlarged, and look like itself."
+    hint = SMALL
     try:
         result = tensor(call(answer, pixels), (1, 3, 32, 32), "the input")
     except NotImplementedError:
@@ -105,6 +113,10 @@ def _diagnose_input(result: torch.Tensor, pixels: np.ndarray) -> None:
     """Name what is wrong, looking for every combination of known mistakes. Raises Mistake for the first of them."""
     if not result.isfinite().all():
         raise Mistake(OWN, MORE)
+    if not pixels.any() and not result.any():
+        raise Mistake("A black upload is no empty one: below the mean, its numbers are negative.", "no exception")
+    if pixels.any() and pixels.max() <= 1:
+        raise Mistake(*DARK)
     raw = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1).flip(0)
     side = min(raw.shape[1:])
     for framed, frame in FRAMES.items():
@@ -115,6 +127,8 @@ def _diagnose_input(result: torch.Tensor, pixels: np.ndarray) -> None:
                     faults = [fault.strip() for fault in (coloured, framed, shrunk, scaled) if fault]
                     if faults and close(result, scaling(small[order]), TOLERANCE):
                         raise Mistake(faults[0], MORE)
+    if pixels.shape[0] < 32:
+        raise Mistake(SMALL, MORE)
     right = app_input(pixels)[0]
     if any(close(result, right.flip(axis), TOLERANCE) for axis in (1, 2)):
         raise Mistake("You have turned the image round. It is the colours that are the wrong way.", "the last axis")
@@ -134,6 +148,12 @@ def _judge_caught(answer: Any) -> None:
         familiar = 3 + torch.randn(count, generator=generator)
         strange = 1 + 2 * torch.randn(others, generator=generator)
         _compare_caught(*_found(answer, familiar, strange, share), familiar, strange, share)
+    try:
+        top, _ = _found(answer, familiar, strange, 1.0)
+    except IndexError as error:
+        raise Mistake("With a share of 1 yours looks behind the last score.", "familiar.quantile(share)") from error
+    if abs((familiar < top).sum().item() - len(familiar)) > 1:
+        raise Mistake("With a share of 1 all familiar images lie below the threshold, or at it.", "quantile(share)")
     repeated = torch.tensor([2.0] * 10 + [3.0] * 20 + [5.0] * 70)  # scores that occur again and again
     threshold, _ = _found(answer, repeated, strange, 0.3)
     if not 3.0 <= threshold <= 5.0:

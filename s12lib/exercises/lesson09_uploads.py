@@ -34,6 +34,14 @@ def _judge_on_white(answer: Any) -> None:
             raise Mistake("Yours has values from 0 to 1; bytes go from 0 to 255.", ".round().to(torch.uint8)")
         else:
             raise Mistake(f"The network's images are torch.uint8; yours is {result.dtype}.", ".to(torch.uint8)")
+    dark = torch.tensor([[[1, 0, 1, 1], [0, 1, 0, 0], [1, 1, 1, 1]]], dtype=torch.uint8)
+    for pixels, hint in (
+        (dark, "Where no byte is above 1, yours takes an opacity of 1 for whole. 1 of 255 hides next to nothing."),
+        (0 * dark, "An image on which nothing was painted is white all over; yours is not."),
+    ):
+        result = tensor(call(answer, pixels), (1, 3, 3), "the image")
+        if (result.float() - on_white(pixels).float()).abs().max() > 1:
+            raise Mistake(hint, "opacity = alpha / 255, whatever the largest byte is")
 
 
 def _compare_on_white(result: torch.Tensor, pixels: torch.Tensor) -> None:

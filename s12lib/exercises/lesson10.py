@@ -160,12 +160,20 @@ def _judge_near_copies(answer: Any, image: torch.Tensor) -> None:
     generator, copies = torch.Generator().manual_seed(16), image.repeat(300, 1, 1, 1)
     for each, place in zip(copies, torch.randint(0, 32, (300, 2), generator=generator).tolist(), strict=True):
         each[place[0], place[1]] = torch.randint(0, 255, (3,), generator=generator)
+    rim = image.repeat(300, 1, 1, 1)  # its first row and its last, where a crop would not look
+    rim[:, 0] = torch.randint(0, 256, (300, 32, 3), generator=generator).to(torch.uint8)
+    rim[150:, 31], rim[150:, 0] = rim[150:, 0].clone(), image[0]
     moved = torch.stack([image.flatten(0, 1)[torch.randperm(1024, generator=generator)] for _ in range(300)])
-    for what, images in (("one pixel each", copies), ("the places of their pixels", moved.reshape(copies.shape))):
+    for what, images in (
+        ("one pixel each", copies),
+        ("their uppermost row", rim[:150]),
+        ("their lowest row", rim[150:]),
+        ("the places of their pixels", moved.reshape(copies.shape)),
+    ):
         found = _mask(answer, images, 0.3).float().mean().item()
         if abs(found - 0.3) > 0.12:
             raise Mistake(
-                f"Of 300 images that differ in {what}, you hold out {found:.0%} when asked for 30%.",
+                f"Of {len(images)} images that differ in {what}, you hold out {found:.0%} when asked for 30%.",
                 "All of the image's bytes go into the hash, in their order; a sum of them is no hash.",
             )
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from s12lib.exercises.expect import Mistake, call, number, pair, recognise
+from s12lib.exercises.expect import Mistake, call, is_rounded, number, pair, recognise
 from s12lib.exercises.judging import Exercise
 
 
@@ -22,10 +22,14 @@ def _judge_majority(answer: Any) -> None:
         ([0, 5, 5], [5, 5, 2, 5]),
         ([9, 9, 4, 9, 2, 4, 9, 4, 1], [4, 4, 9, 4, 9, 4, 4, 4]),
         ([6, 2, 6, 2, 6], [2, 2, 2]),
+        ([0, 4, 0], [0, 1, 0, 4, 0, 2, 3]),
+        ([12, 3, 12, 40], [12, 5, 12]),
     ):
         result, right = number(call(answer, train, test), "the accuracy"), majority_accuracy(train, test)
         cases.append((result, _majority_slips(train, test)))
         if abs(result - right) > 1e-6 and not wrong:
+            if is_rounded(result, right):
+                raise Mistake("Yours is rounded. Return all digits; who prints it may round.", "no round()")
             wrong = f"Trained on {train} and asked on {test}, it should be {right:.3f}, but yours is {result:.3f}."
     if wrong:
         recognise(cases, "Counter(train_labels).most_common(1) has the class and its count.")
@@ -67,6 +71,8 @@ def _judge_precision(answer: Any) -> None:
         ([3, 3, 3, 5, 5, 1, 3], [3, 5, 5, 3, 5, 1, 5], 3),
         ([5, 3, 5, 5, 0, 5, 2, 5, 3], [5, 5, 5, 3, 5, 0, 5, 5, 5], 5),
         ([1, 2, 3, 4, 2], [1, 2, 4, 3, 1], 2),
+        ([1, 2, 4, 2, 6], [4, 2, 1, 2, 2], 2),
+        ([0, 3, 0, 5, 3, 3], [0, 0, 1, 0, 3, 5], 0),
     ):
         result = pair(call(answer, labels, predictions, cat), "two numbers", "precision, and recall")
         given = number(result[0], "the precision"), number(result[1], "the recall")
