@@ -773,7 +773,7 @@ curves = {
     "refuses the least sure": (coverage, risk),
     "knows every mistake": risk_coverage(right.float(), right),
 }
-title = f"Refuse {refused:.0%}: half of the mistakes go"
+title = f"Refuse {refused:.0%}: errors half as frequent"
 viz.show(viz.lines(curves, title, where, "coverage", "risk"))
 
 # %% [markdown]

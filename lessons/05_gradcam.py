@@ -676,7 +676,7 @@ for k in shown:
     notes.append((says[0], a, b, says[1]))
 title = "Cover what spoke for the wrong class, and "
 title += f"{fixed[name]} of {len(wrong)} mistakes come right"
-which += f"; each {step}th mistake, the surest first"
+which += f"; every {step}th mistake, the surest first"
 args = wrong[shown], maps, notes, title, which
 viz.show(viz.heatmap_table(*args, meaning=one))
 
