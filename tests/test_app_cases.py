@@ -33,7 +33,7 @@ from s12lib import CLASSES, gradcam, load_pretrained, predict
 from s12lib.app import build_app
 from s12lib.app.answers import APP_METHODS, MAX_IMAGES
 from s12lib.app.decoding import Decoders
-from s12lib.app.gate import BUSY
+from s12lib.app.gate import BUSY, visitor_of
 from s12lib.app.render import png_address, with_heat
 from s12lib.app.uploads import MAX_AGE, VISITOR_BYTES, UploadError, Uploads
 from s12lib.cli import main
@@ -142,6 +142,27 @@ def test_case_uploads_of_one_visitor_have_a_quota_until_they_are_looked_at(app, 
     for upload in held:
         assert is_one_plain_sentence(app.explain([upload]), "not an image")
     assert app.files == before, "what was refused is still on disk"
+
+
+@pytest.mark.parametrize(
+    ("system", "forwarded", "visitor"),
+    [
+        ("spaces", [b"8.8.4.4"], "8.8.4.4"),
+        (
+            "spaces",
+            [b"1.1.1.1, 8.8.4.4, 10.0.3.7"],
+            "8.8.4.4",
+        ),  # the first made up, the last the proxy's own
+        ("spaces", [b"1.1.1.1", b"2001:4860:4860::8888"], "2001:4860:4860::8888"),
+        ("spaces", [b"unknown, ;--"], "10.1.1.1"),
+        ("spaces", [], "10.1.1.1"),
+        ("", [b"8.8.4.4"], "10.1.1.1"),  # no proxy stands there, so anybody may say anything
+    ],
+)
+def test_case_visitors_of_a_space_are_told_apart(system, forwarded, visitor, monkeypatch):
+    monkeypatch.setenv("SYSTEM", system)
+    headers = [(b"x-forwarded-for", value) for value in forwarded]
+    assert visitor_of({"type": "http", "client": ("10.1.1.1", 5), "headers": headers}) == visitor
 
 
 def test_case_an_upload_that_is_broken_off_leaves_nothing(app, then_all_is_well):
