@@ -3,6 +3,7 @@
 import difflib
 import errno
 import sys
+import unicodedata
 from argparse import ArgumentError
 from collections.abc import Iterable
 from pickle import UnpicklingError
@@ -32,10 +33,22 @@ def reason(error: OSError) -> str:
     return REASONS.get(error.errno or 0) or error.strerror or str(error)
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
+def told(error: BaseException) -> str:
+    """What was wrong, in the middle of a sentence: of a file its name and the reason, else the error's own words."""
+    if isinstance(error, OSError) and error.errno:
+        return reason(error) if error.filename is None else f"{error.filename}: {reason(error)}"
+    return " ".join(str(error).split())
+
+
+def cleaned(name: str) -> str:
+    """A name without what prints otherwise than it reads: control characters, and those that turn the writing round."""
+    return "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+
+
+def did_you_mean(given: str, known: Iterable[str], least: float = 0.6) -> str:
     """How a sentence about an unknown name ends: "; did you mean NAME?", or "." where none looks like it."""
     names = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(given.lower(), names, n=1)
+    close = difflib.get_close_matches(given.lower(), names, n=1, cutoff=least)
     return f"; did you mean {names[close[0]]}?" if close else "."
 
 
@@ -50,7 +63,7 @@ def sentence(error: BaseException) -> str | None:
     if isinstance(error, UnpicklingError):
         return "The checkpoint is damaged or holds more than weights and plain values; it is refused."
     if isinstance(error, OSError) and error.errno and error.filename is not None:
-        return f"{error.filename}: {reason(error)}."
+        return f"{told(error)}."
     text = " ".join(str(error).split())
     if text.startswith("Error(s) in loading state_dict"):
         return "The checkpoint holds the weights of another network than the recipe names."

@@ -261,3 +261,17 @@ def test_where_a_drive_has_no_locks_nobody_waits_for_a_session_that_has_ended(lo
     for _ in range(2):
         done = subprocess.run(command, env=environment, cwd=here, capture_output=True, text=True, timeout=60)
         assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_a_full_disk_is_no_fault_of_a_mirror(serve, path):
+    resource = pytest.importorskip("resource", reason="on POSIX")
+    first, second = Mirror(), Mirror()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            fetch([serve(first), serve(second)], MD5, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == f"{path}.part"
+    assert (len(first.asked), len(second.asked)) == (1, 0)

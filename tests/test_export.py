@@ -4,6 +4,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -203,6 +204,22 @@ def test_a_full_disk_gets_one_sentence_and_leaves_nothing(network, expected, gra
     try:
         with pytest.raises(ExportError, match=r"page\.onnx could not be written: File too large\.$"):
             export_verified(network, tmp_path / "page.onnx", "float32", expected)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_ends_no_process_while_a_pt2_is_written(network, expected, tmp_path, monkeypatch):
+    """What torch writes goes to memory first: on a full disk its own writer ends the whole process."""
+    resource = pytest.importorskip("resource", reason="on POSIX")
+    program = SimpleNamespace(graph=SimpleNamespace(nodes=[]))
+    monkeypatch.setattr(torch.export, "export", lambda *arguments, **settings: program)
+    monkeypatch.setattr(torch.export, "save", lambda _, file: file.write(bytes(20_000)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(ExportError, match=r"page\.pt2 could not be written: File too large\.$"):
+            export_pt2(network, tmp_path / "page.pt2", expected)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())

@@ -298,6 +298,13 @@ def test_a_look_is_noted_before_any_file_says_what_it_found(checkpoint, tmp_path
     assert not list(tmp_path.glob("packed*"))
 
 
+def test_weights_are_not_packed_without_their_card(checkpoint, tmp_path):
+    (tmp_path / "packed.json").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"packed\.json"):
+        pack(checkpoint[0], tmp_path / "packed.safetensors")
+    assert [each.name for each in tmp_path.glob("packed*")] == ["packed.json"]
+
+
 def test_a_mistyped_name_of_weights_gets_the_nearest_one():
     with pytest.raises(ValueError, match="did you mean page_resnet_shapes"):
         load_pretrained("page_resnet_shape")

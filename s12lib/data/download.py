@@ -4,6 +4,7 @@ torchvision knows one address and begins at the start each time, and so does poo
 silent since June 2026 (pytorch/vision#9536).
 """
 
+import errno
 import hashlib
 import http.client
 import json
@@ -29,6 +30,8 @@ TRIES = 3  # of a mirror that breaks off, as long as each gets further
 LARGEST = 1 << 30  # bytes; what is longer is no dataset of ours
 REMEMBERED = 7 * 86_400.0  # seconds for which a slow mirror comes last
 MEMORY = ".mirrors.json"
+OURS = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EROFS, errno.EACCES)
+"""Faults of this machine's disk, which no other mirror would mend."""
 AGENT = {"User-Agent": "s12lib (the Page ResNet course)"}
 
 
@@ -83,6 +86,8 @@ def fetch(mirrors: Sequence[str], md5: str, path: Path) -> None:
                 faults[mirror] = f"slow, {error}"
                 _remember([mirror], memory)
             except (OSError, http.client.HTTPException, ValueError) as error:
+                if isinstance(error, OSError) and error.errno in OURS:
+                    raise OSError(error.errno, error.strerror, str(part)) from error
                 faults[mirror] = " ".join(str(error).split()) or type(error).__name__
                 if isinstance(error, Endless):
                     part.unlink()
@@ -114,8 +119,8 @@ def _fetch_all(mirror: str, part: Path, end: float, patient: bool) -> None:
             return _fetch_rest(mirror, part, end, patient)
         except (TooSlow, Endless):
             raise
-        except (OSError, http.client.HTTPException):
-            further = part.exists() and part.stat().st_size > before
+        except (OSError, http.client.HTTPException) as error:
+            further = getattr(error, "errno", None) not in OURS and part.exists() and part.stat().st_size > before
             if not further or attempt == TRIES or time.monotonic() > end:
                 raise
 

@@ -2,7 +2,6 @@
 
 import io
 import struct
-import unicodedata
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -10,7 +9,7 @@ from stat import S_ISDIR, S_ISREG
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from s12lib.errors import CourseError
+from s12lib.errors import CourseError, cleaned
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_BYTES = 20_000_000
@@ -43,7 +42,7 @@ def display_name(name: object, most: int = 40) -> str:
     last = str(name).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     if len(last) > 1000:  # looking at every character of a name of a megabyte would take a while
         last = last[:500] + last[-500:]
-    last = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+    last = cleaned(last)
     end = min(11, most // 2)
     return last if len(last) <= most else f"{last[: most - end - 1]}…{last[-end:]}"
 

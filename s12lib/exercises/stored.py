@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from s12lib.errors import CourseError
+from s12lib.errors import CourseError, reason
 from s12lib.exercises.showing import VERDICT, Checked
 
 WORDS = re.compile(r"^(PASS|TRY AGAIN|TO DO): (\w+)\. (.*)", re.S)  # as an older notebook has them, or a terminal
@@ -36,7 +36,7 @@ def _cells(path: Path) -> list[dict[str, Any]]:
         content = json.loads(path.read_text("utf-8"))
         cells = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
     except OSError as error:
-        raise NotebookError(f"{path} cannot be read: {error.strerror}.") from error
+        raise NotebookError(f"{path} cannot be read: {reason(error)}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise NotebookError(f"{path} is not a Jupyter notebook (a .ipynb file of version 4).") from error
     return cells

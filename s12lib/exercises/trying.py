@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 from unittest import mock
 
+from s12lib.errors import reason
 from s12lib.exercises import time_limit
 from s12lib.exercises.finding import ExerciseError, load
 from s12lib.exercises.judging import Exercise, Verdict, verdict_on
@@ -94,7 +95,7 @@ def _defined(file: Path) -> list[tuple[str, Any]]:
     try:
         exec(compile(file.read_text("utf-8"), str(file), "exec"), names)
     except OSError as error:
-        raise ExerciseError(f"{file} cannot be read: {error.strerror}.") from error
+        raise ExerciseError(f"{file} cannot be read: {reason(error)}.") from error
     except Exception as error:
         raise ExerciseError(f"{file} raised {type(error).__name__} when it was read: {error}") from error
     own = [(name, value) for name, value in names.items() if callable(value) and not name.startswith("_")]

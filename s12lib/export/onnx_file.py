@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from s12lib.errors import reason
 from s12lib.explain.inputs import float32_copy
 from s12lib.export.verify import TOLERANCE, Answers, ExportError, FromPixels, Run, verify
 from s12lib.files import atomic_path
@@ -69,7 +70,7 @@ def export_verified(
                 runner(partial), expected, TOLERANCE[precision], quiet
             )
     except OSError as error:
-        raise ExportError(f"{out} could not be written: {error.strerror or error}.") from error
+        raise ExportError(f"{out} could not be written: {reason(error)}.") from error
 
 
 def require_libraries() -> None:

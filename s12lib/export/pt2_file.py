@@ -1,5 +1,6 @@
 """The network as a ``.pt2``: what ``torch.export`` writes, which PyTorch runs without this package's code."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from s12lib.errors import reason
 from s12lib.explain.inputs import float32_copy
 from s12lib.export.verify import TOLERANCE, Answers, ExportError, FromPixels, Run, verify
 from s12lib.files import atomic_path
@@ -29,14 +31,14 @@ def export_pt2(model: nn.Module, out: Path, expected: Answers, quiet: bool = Tru
             node.meta.pop(trace, None)
     try:
         with atomic_path(out) as partial:
-            with partial.open("wb") as file:
-                torch.export.save(program, file)
-            size = partial.stat().st_size
+            content = io.BytesIO()  # on a full disk torch would abort the whole process
+            torch.export.save(program, content)
+            size = partial.write_bytes(content.getvalue())
             return {"precision": "float32", "bytes": size} | verify(
                 runner(partial), expected, TOLERANCE["float32"], quiet
             )
     except OSError as error:
-        raise ExportError(f"{out} could not be written: {error.strerror or error}.") from error
+        raise ExportError(f"{out} could not be written: {reason(error)}.") from error
 
 
 def runner(path: Path) -> Run:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save
 
-from s12lib.files import atomic_write
+from s12lib.files import atomic_write_all
 from s12lib.model import PageResNet
 from s12lib.schemas import Card, NetworkArguments, check
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint, run_of
@@ -85,8 +85,7 @@ def pack(
     curve = checkpoint_path.parent / "metrics.csv"
     if curve.exists():
         files[out.with_suffix(".csv")] = curve.read_bytes()
-    for path, data in files.items():
-        atomic_write(path, data)
+    atomic_write_all(files)
     return card
 
 
