@@ -176,3 +176,16 @@ def test_worth_as_a_csv_holds_each_lever_with_its_error_where_it_has_one():
     assert ablations.as_csv(rows).splitlines()[0] == "recipe,epochs,lever,n,points,error"
     assert len(ablations.as_csv(rows).splitlines()) == 1 + len(rows)
     assert ablations.as_csv([]) == ""
+
+
+def test_a_name_with_markup_does_not_break_the_table(tmp_path):
+    for without in ("none", "ema"):
+        write_run(
+            tmp_path, without, 0, 0.9, recipe="a|`b`", dataset="<b>\n\u202eelms", fields=["--x=|"], hardware="a|b"
+        )
+    first, _, header, *lines = ablations.table(tmp_path).splitlines()
+    assert first.startswith(
+        "<code>a&#124;&#96;b&#96;</code> with <code>--x=&#124;</code>, 6 epochs of 45,000 images of "
+    )
+    assert "&#60;b&#62; elms, judged" in first
+    assert {line.count("|") for line in lines} == {header.count("|")}

@@ -109,6 +109,13 @@ def test_weights_of_ones_own_are_what_the_space_shows(tmp_path):
     assert "Shapes" in (tmp_path / "mine" / "README.md").read_text("utf-8")
 
 
+def test_a_name_with_markup_is_a_name_in_the_readme():
+    card = load_card() | {"dataset": "<b>|`trees`\n# \u202eElms"}
+    about = space.readme(card, "a`b", 6_573_120, space.read_pins())
+    assert "trained on &#60;b&#62;&#124;&#96;trees&#96; &#35; Elms, says" in about
+    assert "Its card is <code>s12lib/weights/a&#96;b.json</code>." in about
+
+
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 OTHERS = {

@@ -35,9 +35,12 @@ def run(options: Namespace) -> None:
 
 def print_top(paths: list[Path], probabilities: "torch.Tensor", count: int, classes: tuple[str, ...]) -> None:
     """A line an image: the most likely classes, each with its probability."""
+    from s12lib.data.image_files import display_name
+    from s12lib.errors import cleaned
+
     for path, row in zip(paths, probabilities, strict=True):
         top = row.topk(min(count, len(classes)))
         answer = ", ".join(
-            f"{classes[i]} {p:.1%}" for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+            f"{cleaned(classes[i])} {p:.1%}" for p, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)
         )
-        print(f"{path.name}: {answer}")
+        print(f"{display_name(path.name)}: {answer}")

@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from s12lib.errors import CourseError
+from s12lib.errors import CourseError, reason
+from s12lib.results.markup import code, escaped
 from s12lib.schemas import Card
 from s12lib.weights.pretrained import load_weights, read_card, weights_path
 
@@ -44,7 +45,7 @@ A ResNet of {parameters:,} parameters (David C. Page's, from DAWNBench), trained
 image, and Grad-CAM shows where it saw the evidence. It knows {classes} classes and answers with one of them whatever
 it is shown; an image that is unlike its training data gets a warning.
 
-{accuracy}Its card is `s12lib/weights/{weights}.json`.
+{accuracy}Its card is {weights}.
 
 The folder was written by `s12 export --space DIR` of the Page ResNet course. `requirements.txt` has pip take PyTorch's
 build for CPUs, without its gigabytes for GPUs. To start it on your own machine:
@@ -85,7 +86,7 @@ def write_space(folder: Path, weights: str = "page_resnet_cifar10") -> list[str]
             for name in names:
                 replace(folder / name, made / name)
     except OSError as error:
-        raise SpaceError(f"{folder} could not be written: {error.strerror or error}.") from error
+        raise SpaceError(f"{folder} could not be written: {reason(error)}.") from error
     return names
 
 
@@ -148,8 +149,12 @@ def readme(card: Card, name: str, parameters: int, pins: dict[str, list[str]]) -
             "On the test set it is right in {test_accuracy:.2%} of all cases, and in {test_accuracy_tta:.2%} when it "
         )
         accuracy = accuracy.format(**card) + "also looks at the mirror image (flip TTA). "
-    about = {"title": title, "dataset": card["dataset"], "classes": card["architecture"]["arguments"]["num_classes"]}
-    body = ABOUT.format(**about, parameters=parameters, accuracy=accuracy, weights=name)
+    about = {
+        "title": title,
+        "dataset": escaped(card["dataset"]),
+        "classes": card["architecture"]["arguments"]["num_classes"],
+    }
+    body = ABOUT.format(**about, parameters=parameters, accuracy=accuracy, weights=code(f"s12lib/weights/{name}.json"))
     return f"---\n{yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)}---\n{body}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from s12lib.results.markup import code, escaped
 from s12lib.results.records import ResultsError, complete, machine
 from s12lib.schemas import Ablation, read_json
 
@@ -95,8 +96,8 @@ def caption(kind: tuple, epochs: int, base: dict[int, Ablation]) -> str:
     """What the runs of a table have in common, and how far the recipe's own runs differ."""
     recipe, dataset, seen, judges, fields, where = kind
     return (
-        f"`{recipe}`{f' with `{fields}`' if fields else ''}, {epochs} epochs of {seen:,} images of {dataset}, "
-        f"judged on {judges:,} others; {where}. The recipe as it is, seed by seed: "
+        f"{code(recipe)}{f' with {code(fields)}' if fields else ''}, {epochs} epochs of {seen:,} images of "
+        f"{escaped(dataset)}, judged on {judges:,} others; {escaped(where)}. The recipe as it is, seed by seed: "
         f"{', '.join(f'{score:.2f}' for score in scores(base, sorted(base)))}."
     )
 
@@ -135,7 +136,7 @@ def row(off: str, base: dict[int, Ablation], without: dict[int, Ablation], slope
     field, value = LEVERS[off]
     cells = {
         "lever": off,
-        "field: on, off": f"`{field}`: {field_of(base[seeds[0]]['config'], field)}, {value}",
+        "field: on, off": f"`{field}`: {escaped(str(field_of(base[seeds[0]]['config'], field)))}, {value}",
         "n": str(len(seeds)),
         "accuracy with, %": f"{statistics.mean(scores(base, seeds)):.2f}",
         "without, %": f"{statistics.mean(scores(without, seeds)):.2f}",

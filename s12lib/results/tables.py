@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s12lib.results import ablations
+from s12lib.results.markup import code, escaped
 from s12lib.results.records import ResultsError, is_measured, machine, read
 from s12lib.schemas import Result
 
@@ -29,7 +30,6 @@ REFERENCE_ROWS = (
 )
 GOALS = {"fast": (93.6, 94.0), "page24": (94.6, 95.0)}
 """For the mean of several runs, set before any was made: test accuracy without and with flip TTA, in percent."""
-MARKUP = frozenset("\\`*_[]<>{}|&$~")
 HEADER = (
     "| recipe | dataset | epochs | n | test accuracy, % | with flip TTA, % | with multi-crop TTA, % "
     "| train accuracy, % | source |",
@@ -53,16 +53,6 @@ SPEED_HEADER = (
     "| recipe | machine | precision | n | s an epoch | images/s | training time | accuracy with flip TTA, % | source |",
     "|---|---|---|---|---|---|---|---|---|",
 )
-
-
-def escaped(name: str) -> str:
-    """A name that somebody chose, as text in a cell of a Markdown table: no character of it is markup."""
-    return "".join(f"&#{ord(letter)};" if letter in MARKUP else letter for letter in " ".join(name.split()))
-
-
-def code(text: str) -> str:
-    """A text in the type of code in a cell of a Markdown table."""
-    return f"<code>{escaped(text)}</code>" if {"`", "|"} & set(text) else f"`{text}`"
 
 
 def spread(values: list[float]) -> str:
@@ -178,7 +168,7 @@ def summary(folder: Path = Path("results")) -> str:
     ]
     for recipe, _, dataset, runs in by_recipe(load(folder)):
         scores = (column(runs, key) for key in ("test_accuracy", "test_accuracy_tta"))
-        cells = f"**{recipe}**", dataset, runs[0]["config"]["max_epochs"], len(runs), *scores
+        cells = f"**{escaped(recipe)}**", escaped(dataset), runs[0]["config"]["max_epochs"], len(runs), *scores
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
@@ -192,7 +182,7 @@ def headline(folder: Path = Path("results")) -> str:
     plain, tta = (column(runs, key) for key in ("test_accuracy", "test_accuracy_tta"))
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
     return (
-        f"**{plain}% on CIFAR-10's test set** ({tta}% with flip TTA; {count} of `{recipe}`, "
+        f"**{plain}% on CIFAR-10's test set** ({tta}% with flip TTA; {count} of {code(recipe)}, "
         f"{runs[0]['config']['max_epochs']} epochs, judged by the last weights), with 6,573,120 parameters."
     )
 
