@@ -23,6 +23,7 @@ from s12lib.inference import tta_logits
 from s12lib.model import PageResNet
 from s12lib.training.averaging import Lookahead, MovingAverage
 from s12lib.training.optimizer import NORMS, optimizer_for, start_as_identity
+from s12lib.training.signals import StopOnSignal
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"page_resnet": PageResNet}
 """Networks by name; add your own with ``NETWORKS["mine"] = MyNetwork``."""
@@ -113,7 +114,8 @@ class Classifier(pl.LightningModule):
             if not value > 0:
                 raise ValueError(f"{name} must be positive, but it is {value}")
         if dirac not in ("none", "plain", "all"):
-            raise ValueError(f"dirac must be none, plain or all, but it is {dirac!r}")
+            likely = did_you_mean(dirac, ("none", "plain", "all"))
+            raise ValueError(f"dirac must be none, plain or all, but it is {dirac!r}{likely}")
         if not 0 < bn_momentum <= 1:
             raise ValueError(f"bn_momentum must be above 0 and at most 1, but it is {bn_momentum}")
         if not 16 <= small_size <= 32 or small_size % 8:
@@ -147,11 +149,11 @@ class Classifier(pl.LightningModule):
 
     def configure_callbacks(self) -> list[Callback]:
         hp: Any = self.hparams
-        averages: list[Callback] = [Lookahead()] if hp.lookahead else []
+        found: list[Callback] = [StopOnSignal(), *([Lookahead()] if hp.lookahead else [])]
         if hp.ema_decay:
             device = self.trainer.strategy.root_device  # by itself it would average on the CPU
-            averages.append(MovingAverage(hp.ema_decay**hp.ema_every, hp.ema_every, hp.ema_correction, device))
-        return averages
+            found.append(MovingAverage(hp.ema_decay**hp.ema_every, hp.ema_every, hp.ema_correction, device))
+        return found
 
     def setup(self, stage: str) -> None:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]

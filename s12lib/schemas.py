@@ -16,6 +16,7 @@ from s12lib.files import read_text
 
 FORM = ConfigDict(strict=True, extra="allow")  # files grow: what a newer version adds does not make them unreadable
 FileName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f]+$", max_length=200)]
+ClassName = Annotated[str, Field(min_length=1, max_length=255)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Epochs = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -47,7 +48,7 @@ class RunMetadata(TypedDict):
     train_fingerprint: str
     epochs: Epochs
     config: Config
-    classes: NotRequired[list[str] | None]
+    classes: NotRequired[list[ClassName] | None]
     precision: NotRequired[str]
     hardware: NotRequired[str]
     versions: NotRequired[dict[str, str]]
@@ -55,6 +56,18 @@ class RunMetadata(TypedDict):
     train_seconds: NotRequired[float | None]
     images_per_second: NotRequired[float | None]
     earlier_attempts: NotRequired[list[dict[str, Any]]]
+
+
+@with_config(FORM)
+class Resumable(TypedDict):
+    """What a checkpoint must hold beside weights for its run to go on."""
+
+    epoch: Count
+    global_step: Count
+    optimizer_states: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    lr_schedulers: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    callbacks: dict[str, Any]
+    loops: dict[str, Any]
 
 
 @with_config(FORM)
@@ -145,7 +158,7 @@ class Card(TypedDict):
     packed_from: NotRequired[str]
     licence: str
     intended_use: str
-    classes: NotRequired[list[str] | None]
+    classes: NotRequired[list[ClassName] | None]
     data: NotRequired[dict[str, Any] | None]
     test_accuracy: NotRequired[Share | None]
     test_accuracy_tta: NotRequired[Share | None]
@@ -195,10 +208,12 @@ class ExamplesRecord(TypedDict):
 
 
 NAMES: dict[Any, str] = {
-    RunMetadata: "the run of a checkpoint", Result: "a result", Ablation: "the run of an ablation",
-    Card: "the card of weights", NetworkArguments: "a checkpoint of PageResNet", LogRow: "a log of training",
-    ExamplesRecord: "the app's examples",
+    RunMetadata: "the run of a checkpoint", Resumable: "a checkpoint to go on from", Result: "a result",
+    Ablation: "the run of an ablation", Card: "the card of weights", NetworkArguments: "a checkpoint of PageResNet",
+    LogRow: "a log of training", ExamplesRecord: "the app's examples",
 }  # fmt: skip
+WORDS = {"string_pattern_mismatch": "it holds characters that it cannot have"}
+"""What pydantic says in terms of its own."""
 Kind = TypeVar("Kind")
 
 
@@ -207,17 +222,21 @@ def validator(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def check(data: Any, kind: type[Kind], source: Path | str, error: type[CourseError]) -> Kind:
-    """The data themselves, once they have the form of ``kind``; raises ``error`` with the file's name and the fault."""
+def check(data: Any, kind: type[Kind], source: Path | str, error: type[CourseError], plain: bool = True) -> Kind:
+    """The data themselves, once they have the form of ``kind``; raises ``error`` with the file's name and the fault.
+
+    Unless ``plain`` is False, they may hold nothing but what JSON has.
+    """
     if isinstance(data, dict) and "epochs_trained" in data:  # a file of before version 0.2.0
         data = {"epochs" if key == "epochs_trained" else key: value for key, value in data.items()}
     try:
         validator(cast(Any, kind)).validate_python(data)
-        json.dumps(data)
+        if plain:
+            json.dumps(data)
     except ValidationError as fault:
         first = fault.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"][:3])) or "its content"
-        message = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+        message = WORDS.get(first["type"]) or f"{first['msg'][:1].lower()}{first['msg'][1:]}"
         raise error(f"{source} cannot be read as {NAMES[kind]}: {place}: {message}.") from fault
     except (TypeError, ValueError, RecursionError) as fault:
         raise error(f"{source} cannot be read as {NAMES[kind]}: it holds more than plain values.") from fault

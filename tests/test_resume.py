@@ -161,6 +161,13 @@ def test_a_run_that_is_told_to_stop_says_how_to_go_on_and_is_no_success(name, st
     assert torch.load(tmp_path / "run/last.ckpt", weights_only=True)["run"]["epochs"] == 1
 
 
+def test_a_run_that_is_stopped_in_its_first_epoch_promises_nothing(fit, tmp_path):
+    run = fit(tmp_path, S12_KILL="step:3", S12_SIGNAL="SIGTERM")
+    assert run.returncode == 143, run.said
+    (said,) = [line for line in run.said.splitlines() if line.startswith("s12: ")]
+    assert said == "s12: stopped by SIGTERM, before an epoch was finished: there is nothing to go on from."
+
+
 def test_only_one_run_at_a_time_trains_in_a_folder(fit, tmp_path):
     (tmp_path / "run").mkdir()
     with FileLock(tmp_path / ".run.lock"):

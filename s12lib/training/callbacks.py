@@ -33,6 +33,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
             try:
                 torch.save(checkpoint, file)
             except RuntimeError as error:  # what torch makes of a full disk
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
                 raise CheckpointError(f"{path} could not be written whole; is the disk full? ({error})") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class RunRecord(Callback):
         self.seconds, self.images, self.start, self.paused = 0.0, 0, 0.0, 0.0
         self.random_state: torch.Tensor | None = None  # of a resumed run's last checkpoint, for a network with dropout
         self.has_rows = False  # whether that checkpoint carries the log
+        self.started = False  # whether all that a checkpoint holds has been taken over
         self.ended: dict[str, Any] | None = None  # the epoch that has ended and is not yet in the log
         self.earlier: list[dict[str, Any]] = []
 
@@ -86,6 +89,7 @@ class RunRecord(Callback):
         return {key: self.metadata[key] for key in PER_ATTEMPT_FIELDS if key in self.metadata}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = True
         if not self.has_rows:
             self.csv.go_on_from_file(trainer.global_step)
         if self.random_state is not None:

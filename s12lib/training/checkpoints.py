@@ -10,11 +10,11 @@ import torch
 
 from s12lib.errors import CourseError, reason
 from s12lib.files import require_regular
-from s12lib.schemas import RunMetadata, check
+from s12lib.schemas import Resumable, RunMetadata, check
 
 MOST_BYTES = 20_000_000_000
 TO_GO_ON = ("optimizer_states", "lr_schedulers", "callbacks", "loops")
-"""What a checkpoint must hold beside weights for its run to go on."""
+"""What a checkpoint of weights alone lacks."""
 
 
 class CheckpointError(CourseError):
@@ -38,6 +38,7 @@ def run_to_go_on(checkpoint: dict[str, Any], path: Path | str) -> RunMetadata | 
         raise CheckpointError(f"{path} cannot be gone on with: it holds weights, but no {' and no '.join(missing)}.")
     try:
         batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        checkpoint["loops"]["fit_loop"]["epoch_progress"]["total"]["completed"]
         within_an_epoch = batches["current"]["ready"] > 0 and not batches["is_last_batch"]
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{path} cannot be gone on with: it does not say how far its run came.") from error
@@ -46,7 +47,12 @@ def run_to_go_on(checkpoint: dict[str, Any], path: Path | str) -> RunMetadata | 
             f"{path} was written in the middle of an epoch, and the epoch's other images would never be seen: go on "
             "from one that was written at the end of an epoch, as last.ckpt is."
         )
-    return run_of(checkpoint, path) if "run" in checkpoint else None
+    check(checkpoint, Resumable, path, CheckpointError, plain=False)
+    if "run" not in checkpoint:
+        return None
+    if not checkpoint["callbacks"].get("RunRecord"):
+        raise CheckpointError(f"{path} cannot be gone on with: it does not say what its run has logged.")
+    return run_of(checkpoint, path)
 
 
 def check_bytes(path: Path) -> None:
@@ -86,7 +92,18 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     parts = {"state_dict": dict, "hyper_parameters": dict}
     if any(not isinstance(checkpoint.get(part, {}), kind) for part, kind in parts.items()):
         raise CheckpointError(f"{path} is no Lightning checkpoint: its {' or '.join(parts)} is no dictionary.")
+    for part in ("state_dict", "current_model_state"):
+        check_weights(checkpoint.get(part, {}), path)
     return checkpoint
+
+
+def check_weights(weights: Any, path: Path | str) -> None:
+    """Raises CheckpointError unless these are tensors by name, and every number in them is finite."""
+    named = isinstance(weights, dict) and all(isinstance(name, str) for name in weights)
+    if not named or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise CheckpointError(f"{path} is no Lightning checkpoint: its weights are not tensors by name.")
+    if broken := [name for name, value in weights.items() if not value.isfinite().all()]:
+        raise CheckpointError(f"{path} holds NaN or infinite numbers in {broken[0]}: its training had diverged.")
 
 
 def weights_sha256(state_dict: dict[str, torch.Tensor]) -> str:

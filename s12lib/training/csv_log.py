@@ -3,6 +3,7 @@
 import csv
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 
-from s12lib.errors import CourseError
+from s12lib.errors import CourseError, reason
 from s12lib.files import atomic_write, read_text, shown
 from s12lib.schemas import LogRow, check
 
@@ -81,24 +82,29 @@ class CSVLog(Logger):
                     "checkpoints from now on go to a new folder of that name.",
                     file=sys.stderr,
                 )
-            self.saved = True
             atomic_write(self.path, self.text().encode())
+            self.saved = True  # not before: a signal may arrive while it is written
 
 
 class RunTensorBoard(TensorBoardLogger):
-    """TensorBoard's log in the run's folder; where that is gone it falls silent instead of ending the run."""
+    """TensorBoard's log in the run's folder; where that is gone, or full, it falls silent instead of ending the run."""
 
-    def is_there(self) -> bool:
-        return self._experiment is None or Path(self.log_dir).is_dir()
+    full = False
+
+    def unless_gone(self, write: Callable[[], None]) -> None:
+        if self.full or (self._experiment is not None and not Path(self.log_dir).is_dir()):
+            return
+        try:
+            write()
+        except OSError as error:
+            self.full = True
+            print(f"TensorBoard's log of {shown(Path(self.log_dir))} ends here: {reason(error)}.", file=sys.stderr)
 
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        if self.is_there():
-            super().log_metrics(metrics, step)
+        self.unless_gone(lambda: super(RunTensorBoard, self).log_metrics(metrics, step))
 
     def save(self) -> None:
-        if self.is_there():
-            super().save()
+        self.unless_gone(super().save)
 
     def finalize(self, status: str) -> None:
-        if self.is_there():
-            super().finalize(status)
+        self.unless_gone(lambda: super(RunTensorBoard, self).finalize(status))

@@ -23,13 +23,13 @@ from s12lib.files import shown, user_path
 from s12lib.results import records
 from s12lib.training import hardware, look, provenance
 from s12lib.training.arguments import RecipeError, check_arguments, in_our_words
-from s12lib.training.callbacks import RunCheckpoint, RunRecord, SafeCheckpointIO, StopWhenDiverged
-from s12lib.training.checkpoints import network_weights, read_checkpoint, weights_sha256
+from s12lib.training.callbacks import RunCheckpoint, RunRecord, SafeCheckpointIO, StopWhenDiverged, epochs_trained
+from s12lib.training.checkpoints import CheckpointError, network_weights, read_checkpoint, weights_sha256
 from s12lib.training.csv_log import CSVLog, RunTensorBoard
 from s12lib.training.expected_warnings import expect_warnings
 from s12lib.training.progress_bar import RunBar
 from s12lib.training.run_folder import RunFolder, first_process
-from s12lib.training.signals import RunStopped, StopOnSignal, Stopped, stoppable
+from s12lib.training.signals import RunStopped, Stopped, stoppable
 from s12lib.training.trainer_settings import check_trainer, try_whole_numbers_first
 
 
@@ -108,7 +108,7 @@ class RecipeCLI(LightningCLI):
         settings = {field: value for field, value in ours.items() if given[field] is None}
         settings["precision"] = self.settings.trainer.precision or best
         settings["plugins"] = [SafeCheckpointIO(), *as_list(given.plugins)]
-        settings["callbacks"] = [StopOnSignal(), *as_list(given.callbacks)]
+        settings["callbacks"] = as_list(given.callbacks)
         if not fitting:
             settings |= {"enable_checkpointing": False, "logger": False}
         else:
@@ -165,12 +165,29 @@ class RecipeCLI(LightningCLI):
                 rank_zero_info(f"Going on from {shown(Path(ckpt_path))}.")
             elif not dry:
                 self.run_folder.archive_run()
-            self.trainer.fit(ckpt_path=ckpt_path, **kwargs)
+            try:
+                self.trainer.fit(ckpt_path=ckpt_path, **kwargs)
+            except (AttributeError, IndexError, KeyError, TypeError) as error:
+                if ckpt_path is None or self.record.started:
+                    raise
+                raise CheckpointError(
+                    f"{shown(Path(ckpt_path))} cannot be gone on with: what it holds is not what `s12 fit` writes."
+                ) from error
 
     def after_fit(self) -> None:
         if self.settings.trainer.fast_dev_run:
             rank_zero_info("That was a dry run: nothing was written, and an earlier run in its folder is as it was.")
             return
+        trained, wanted = epochs_trained(self.trainer), self.trainer.max_epochs
+        cut = sorted(records.TRUNCATING_FIELDS & set(self.resolved.get("trainer", ())))
+        with_ = f", with trainer.{' and trainer.'.join(cut)} set" if cut else ""
+        if not trained:
+            raise RecipeError(f"Nothing was trained{with_}: the run ended before its first step.")
+        if cut or trained != wanted:
+            rank_zero_info(
+                f"This run has trained {trained:g} of {wanted} epochs{with_}: a test of it goes on record, but "
+                "not into the tables."
+            )
         rank_zero_info("To measure it, once and at the end: `s12 test` with the same settings and `--ckpt_path last`.")
 
     def before_validate(self) -> None:

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,11 +14,10 @@ from filelock import FileLock, Timeout
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
 from s12lib.errors import CourseError
-from s12lib.files import atomic_write, shown, user_path
+from s12lib.files import atomic_write, clear_partials, shown, user_path
 from s12lib.locks import acquired
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint, run_to_go_on
 from s12lib.training.provenance import differences
-
 
 class RunFolderError(CourseError):
     """A folder that a run cannot have; the message is written for people."""
@@ -31,6 +31,10 @@ class RunFolder:
             self.path = user_path(given).resolve()
         except (OSError, RuntimeError) as error:
             raise RunFolderError(f"{given} cannot be a run's folder: its links lead nowhere.") from error
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError as error:  # TensorBoard and Lightning could not write there
+            raise RunFolderError(f"{given} cannot be a run's folder: its name is not in UTF-8.") from error
         if self.path.exists() and not self.path.is_dir():
             raise RunFolderError(f"{given} is a file: name a folder for the run, or leave out --run_dir.")
 
@@ -81,6 +85,8 @@ class RunFolder:
                 rank_zero_info(f"The drive of {self} has no locks: see to it yourself that no other run trains there.")
                 yield
                 return
+            for name in ("last.ckpt", "best.ckpt", "metrics.csv"):
+                clear_partials(self.path / name, abandoned=0)  # nobody else writes here
             atomic_write(holder, json.dumps({"process": os.getpid(), "machine": socket.gethostname()}).encode())
             try:
                 yield
@@ -89,6 +95,7 @@ class RunFolder:
                     with suppress(OSError):
                         own.unlink()
         except Timeout as error:
+            refuse_what_takes_no_files(place)
             raise RunFolderError(
                 f"Another run is training in {self} ({who_holds(holder)}): wait for it, stop it, or give this run a "
                 "folder of its own with --run_dir."
@@ -136,6 +143,15 @@ class RunFolder:
                 f"{shown(checkpoint_path)} was begun on other images of {now['dataset']}: go on with the data that it "
                 "was begun with, or start afresh with another --run_dir."
             )
+
+
+def refuse_what_takes_no_files(folder: Path) -> None:
+    """Raises RunFolderError for a folder of which the system says that it can be written to, as /proc, though not."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RunFolderError(f"No file can be made in {folder}: name another folder with --run_dir.") from error
 
 
 def first_process() -> bool:
