@@ -2,9 +2,11 @@
 
 import argparse
 import io
+import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -26,6 +28,8 @@ class Parser(argparse.ArgumentParser):
 
         choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         known = re.findall(r"[\w.+-]+", choice[2]) if choice else []
+        if unknown := re.search(r"unrecognized arguments: (--[^\s=]+)", message):
+            choice, known = unknown, list(self._option_string_actions)
         fail(f"{message}{did_you_mean(choice[1], known) if choice else '.'} `{self.prog} --help` shows how it goes.")
 
 
@@ -76,24 +80,39 @@ def main(argv: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     command = arguments[0] if arguments else "--help"
-    if command in ("-h", "--help"):
-        print(overview())
-    elif command not in (*recipe.ABOUT, *COMMANDS):
+    if command not in ("-h", "--help", *recipe.ABOUT, *COMMANDS):
         from s12lib.errors import did_you_mean
 
         known = [*recipe.ABOUT, *COMMANDS]
         fail(f"there is no command {command!r}; there are {', '.join(known)}{did_you_mean(command, known)}")
-    else:
+    try:
+        if command in ("-h", "--help"):
+            print(overview())
+        else:
+            dispatch(command, arguments[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        fail("stopped by you.", status=130)  # as shells call it; scripts must not take it for a refusal
+    except BrokenPipeError:  # whoever read what is printed has seen enough, as `head` has
+        print_no_more()
+        sys.exit(141)
+    except Exception as error:
         from s12lib.errors import sentence
 
-        try:
-            dispatch(command, arguments[1:])
-        except KeyboardInterrupt:
-            fail("stopped by you.", status=130)  # as shells call it; scripts must not take it for a refusal
-        except Exception as error:
-            if (message := sentence(error)) is None:
-                raise
-            fail(message, getattr(error, "status", 2))
+        if (message := sentence(error)) is None:
+            raise
+        if isinstance(error, OSError):
+            print_no_more()
+        fail(message, getattr(error, "status", 2))
+
+
+def print_no_more() -> None:
+    """Let go of what cannot be printed: Python would try again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

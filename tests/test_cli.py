@@ -22,6 +22,7 @@ from run_s12 import Tiny
 from s12lib import CLASSES, classifier, cli, gradcam, predict
 from s12lib.cli import COMMANDS, main
 from s12lib.commands import explain, recipe
+from s12lib.commands.predict import print_top
 from s12lib.data.image_files import read_image
 from s12lib.data.shapes import SHAPE_CLASSES, draw_shapes
 from s12lib.explain import LAYERS
@@ -51,6 +52,20 @@ def test_help_names_every_command_and_loads_nothing_heavy():
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert all(f"  {command} " in run.stdout for command in [*recipe.ABOUT, *COMMANDS])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="where there is /dev/full")
+def test_what_cannot_be_printed_is_told_and_a_reader_who_has_seen_enough_is_not():
+    command = [sys.executable, "-m", "s12lib.cli", "--help"]
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1), run.stderr
+    assert "the disk is full" in run.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (run.returncode, run.stderr) == (141, "")
 
 
 @pytest.mark.parametrize("command", [*recipe.ABOUT, *COMMANDS])
@@ -363,6 +378,11 @@ def test_predict_asks_the_weights_that_it_is_told_and_calls_their_classes_by_nam
     Image.fromarray(draw_shapes(1, 0, "test")[0][0]).save("a.png")
     main(["predict", "a.png", "--top", "1", "--weights", "page_resnet_shapes"])
     assert capsys.readouterr().out.split()[1] == SHAPE_CLASSES[draw_shapes(1, 0, "test")[1][0]]
+
+
+def test_names_are_printed_on_one_line_as_they_read(capsys):
+    print_top([Path("a\n\u202eb.png")], torch.tensor([[0.9, 0.1]]), 2, ("oak\x1b[31m", "e\nlm"))
+    assert capsys.readouterr().out == "ab.png: oak[31m 90.0%, elm 10.0%\n"
 
 
 # ---- s12 explain -----------------------------------------------------------------------------------------------------

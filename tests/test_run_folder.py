@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,13 +13,15 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import yaml
+from pytorch_lightning.loggers import TensorBoardLogger
 from run_s12 import Tiny
 
 from s12lib import classifier
 from s12lib.cli import main
 from s12lib.results import records
 from s12lib.training import look, recipe, trainer_settings
-from s12lib.training.checkpoints import CheckpointError, read_checkpoint
+from s12lib.training.checkpoints import CheckpointError, read_checkpoint, run_to_go_on
+from s12lib.training.csv_log import CSVLog
 from s12lib.training.provenance import TRAINER_DEFAULTS, differences, unusual
 from s12lib.training.run_folder import RunFolder, RunFolderError
 from s12lib.training.trainer_settings import check_trainer
@@ -118,12 +121,12 @@ def test_archives_are_numbered_and_no_archive_is_overwritten(run):
     assert Path("run-earlier4/last.ckpt").exists()
 
 
-@pytest.mark.parametrize("given", ["~nobody-of-that-name/r", "loop", "file"])
+@pytest.mark.parametrize("given", ["~nobody-of-that-name/r", "loop", "file", "\udcff"])
 def test_what_can_be_no_folder_is_refused_in_a_sentence(given, capsys):
     Path("loop").symlink_to("loop")
     Path("file").write_text("")
     said = refusal(capsys, "fit", *FIELDS, "--run_dir", given)
-    assert given.split("/")[0] in said
+    assert given.split("/")[0].encode("ascii", "replace").decode() in said
 
 
 def test_a_folder_is_claimed_by_one_process_and_free_again_afterwards():
@@ -136,6 +139,21 @@ def test_a_folder_is_claimed_by_one_process_and_free_again_afterwards():
     with folder.claimed():
         pass
     assert [path.name for path in Path("runs").iterdir()] == []
+
+
+def test_a_folder_that_takes_no_files_is_not_said_to_hold_another_run():
+    if not Path("/proc/self").exists():
+        pytest.skip("where there is /proc")
+    with pytest.raises(RunFolderError, match="No file can be made in /proc"), RunFolder("/proc/run").claimed():
+        pass
+
+
+def test_what_a_killed_run_has_half_written_is_cleared_by_the_next():
+    Path("run").mkdir()
+    for name in ("last.ckpt.17.part", "metrics.csv.17.part", "mine.part"):
+        Path(f"run/{name}").touch()
+    with RunFolder("run").claimed():
+        assert [each.name for each in Path("run").iterdir()] == ["mine.part"]
 
 
 # ---- what it does to a run that is there -----------------------------------------------------------------------------
@@ -169,12 +187,31 @@ def test_the_best_score_travels_with_the_folder(run, tmp_path):
     assert fresh.best_model_score is None, "the file is gone, so the next epoch is the best there is"
 
 
-def test_the_precision_that_ran_is_on_record(capsys):
+def test_the_precision_that_ran_is_on_record_and_the_share_that_was_trained_is_said(caplog):
     arguments = ["fit", *FIELDS, "--trainer.max_epochs", "1", "--trainer.precision", "16-mixed"]
-    main([*arguments, "--trainer.max_steps", "1"])
+    with caplog.at_level("INFO"):
+        main([*arguments, "--trainer.max_steps", "1"])
+    assert "This run has trained 0.5 of 1 epochs, with trainer.max_steps set: a test of it goes on" in caplog.text
     made = read_checkpoint("runs/smoke-seed0/last.ckpt")["run"]
     assert made["precision"] == "bf16-mixed", "Lightning takes it on a CPU, where there is no 16-mixed"
     assert made["epochs"] == 0.5, "one step of two"
+
+
+def test_a_run_that_ended_before_its_first_step_is_no_success(capsys, caplog):
+    said = refusal(capsys, "fit", *FIELDS, "--trainer.max_time", "00:00:00:00")
+    assert "Nothing was trained, with trainer.max_time set: the run ended before its first step." in said
+    assert "To measure it" not in caplog.text
+
+
+def test_an_abbreviated_option_makes_no_other_recipe(capsys):
+    printed = []
+    for name in ("limit_train_batche", "limit_train_batches"):
+        with pytest.raises(SystemExit):
+            main(["fit", *FIELDS, f"--trainer.{name}", "1", "--trainer.max_epoch", "1", "--print_config"])
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert "  limit_train_batches: 1\n" in printed[0]
+    assert "  max_epochs: 1\n" in printed[0]
 
 
 def test_a_checkpoint_from_within_an_epoch_is_not_gone_on_with(run, capsys):
@@ -194,6 +231,56 @@ def test_weights_alone_are_not_gone_on_with(run, capsys):
     torch.save(checkpoint, run / "weights.ckpt")
     said = refusal(capsys, "fit", *FIELDS, "--run_dir", "run", "--ckpt_path", "run/weights.ckpt")
     assert "weights.ckpt cannot be gone on with: it holds weights, but no optimizer_states and no lr_schedulers" in said
+
+
+def spoil(checkpoint, part, value):
+    return checkpoint | {part: value(checkpoint[part]) if callable(value) else value}
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "words"),
+    [
+        ("state_dict", lambda known: dict.fromkeys(known, 3), "its weights are not tensors by name"),
+        ("state_dict", {1: torch.ones(2)}, "its weights are not tensors by name"),
+        (
+            "state_dict",
+            lambda known: known | {"whitening": torch.tensor([1, float("inf")])},
+            "infinite numbers in whit",
+        ),
+        ("current_model_state", {"a": torch.tensor(float("nan"))}, "holds NaN or infinite numbers in a"),
+        ("optimizer_states", [], "checkpoint to go on from: optimizer_states: list should have at least 1"),
+        ("optimizer_states", "x", "checkpoint to go on from: optimizer_states: input should be a valid list"),
+        ("lr_schedulers", [3], "checkpoint to go on from: lr_schedulers"),
+        ("epoch", None, "checkpoint to go on from: epoch: input should be a valid integer"),
+        ("global_step", -1, "checkpoint to go on from: global_step"),
+        ("callbacks", {}, "it does not say what its run has logged"),
+        ("callbacks", lambda known: known | {"RunRecord": {}}, "it does not say what its run has logged"),
+        ("loops", {}, "it does not say how far its run came"),
+        ("loops", lambda known: {"fit_loop": known["fit_loop"] | {"epoch_progress": {}}}, "how far its run came"),
+    ],
+)
+def test_what_is_wrong_in_a_checkpoint_is_told_before_anything_is_taken_from_it(part, value, words, run):
+    checkpoint = torch.load(run / "last.ckpt", weights_only=True)
+    torch.save(spoil(checkpoint, part, value), run / "last.ckpt")
+    with pytest.raises(CheckpointError, match=words):
+        run_to_go_on(read_checkpoint(run / "last.ckpt"), run / "last.ckpt")
+
+
+@pytest.mark.parametrize("command", ["test", "validate"])
+def test_weights_that_are_not_finite_are_not_measured(command, run, capsys):
+    checkpoint = torch.load(run / "last.ckpt", weights_only=True)
+    checkpoint["state_dict"]["whitening"][0] = float("nan")
+    torch.save(checkpoint, run / "last.ckpt")
+    said = refusal(capsys, command, *FIELDS, "--run_dir", "run", "--ckpt_path", "last")
+    assert "holds NaN or infinite numbers in whitening: its training had diverged." in said
+    assert not Path("results").exists()
+
+
+def test_what_lightning_cannot_take_over_is_told_in_a_sentence(run, capsys):
+    checkpoint = torch.load(run / "last.ckpt", weights_only=True)
+    torch.save(checkpoint | {"lr_schedulers": [{}]}, run / "last.ckpt")
+    said = refusal(capsys, "fit", *FIELDS, "--run_dir", "run", "--ckpt_path", "last")
+    assert "run/last.ckpt cannot be gone on with: what it holds is not what `s12 fit` writes." in said
 
 
 def test_a_flipped_bit_in_a_checkpoint_is_noticed(run):
@@ -298,6 +385,41 @@ def test_a_full_disk_is_named_and_leaves_the_record_as_it_was(tmp_path, monkeypa
     with pytest.raises(OSError, match="No space left"):
         records.record(metadata, metrics, "a" * 64)
     assert [(each, each.read_bytes()) for each in Path("results").iterdir()] == [(path, before)]
+
+
+@pytest.fixture
+def no_file_above():
+    """Lets no file grow beyond a size, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="on POSIX")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_run_that_fills_the_disk_names_the_file_and_leaves_none_half_written(no_file_above, capsys):
+    no_file_above(20_000)  # a checkpoint has 30,000 bytes
+    said = refusal(capsys, "fit", *FIELDS, "--run_dir", "run")
+    assert "run/best.ckpt: File too large." in said
+    assert sorted(each.name for each in Path("run").iterdir()) == ["metrics.csv", "tensorboard"]
+
+
+def test_where_tensorboards_log_finds_no_room_the_run_goes_on(capsys, monkeypatch):
+    monkeypatch.setattr(TensorBoardLogger, "save", full)
+    main(["fit", *FIELDS, "--run_dir", "run", "--trainer.max_epochs", "1"])
+    err = capsys.readouterr().err
+    assert err.count("TensorBoard's log of run/tensorboard ends here: the disk is full: free some space") == 1
+    assert Path("run/last.ckpt").exists()
+
+
+def test_a_log_that_could_not_be_written_is_not_said_to_be_deleted(capsys, monkeypatch):
+    log = CSVLog(Path("run"))
+    log.log_metrics({"lr": 1.0}, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            log.save()
+    log.save()
+    assert "moved or deleted" not in capsys.readouterr().err
 
 
 # ---- what a run can be -----------------------------------------------------------------------------------------------
@@ -430,6 +552,13 @@ def test_a_run_on_one_device_says_so_when_it_is_to_go_on_on_two(run):
         (["--model.num_classes", "1000000000000"], "num_classes must be at most 100000"),
         (["--model.network", "page_resnt"], "did you mean page_resnet?"),
         (["--trainer.precision", "8-bit"], "trainer.precision cannot be 8-bit"),
+        (["--trainer.precision", "bf16-mix"], "trainer.precision cannot be bf16-mix; did you mean bf16-mixed?"),
+        (["--trainer.strategy", "dpp"], "but it is dpp; did you mean ddp?"),
+        (["--trainer.accelerator", "gpus"], "but it is gpus; did you mean gpu?"),
+        (["--data.flip", "alternatin"], "did you mean alternating?"),
+        (["--model.dirac", "plane"], "did you mean plain?"),
+        (["--model.flip", "none"], "There is no option --model.flip; did you mean --data.flip?"),
+        (["--config", str(ROOT / "recipes/smok.yaml")], "it is not there; did you mean smoke.yaml?"),
         (["--trainer.gradient_clip_val", "x"], "trainer.gradient_clip_val cannot be x"),
         (["--config", "/dev/zero"], "/dev/zero cannot be read: it is a device or a pipe"),
         (["--config", "~/none.yaml"], "~/none.yaml cannot be read: it is not there"),
@@ -453,13 +582,15 @@ def test_a_command_alone_says_what_it_needs(command, capsys):
     assert "Say which recipe, as in `--config recipes/smoke.yaml`" in refusal(capsys, command)
 
 
-def test_a_mistyped_command_gets_the_nearest_name(capsys):
+def test_a_mistyped_command_or_option_gets_the_nearest_name(capsys):
     assert "did you mean predict?" in refusal(capsys, "predct")
+    assert "did you mean --data-dir?" in refusal(capsys, "data", "--data_dir", "x")
+    assert "did you mean --config?" in refusal(capsys, "fit", "--confg=x.yaml")
 
 
 def test_a_name_with_markup_does_not_break_the_tables_row():
     metadata = {
-        "recipe": "a|b `c`", "recipe_hash": "abc", "seed": 0, "dataset": "<b>|trees", "train_images": 10,
+        "recipe": "a|b `c`", "recipe_hash": "abc", "seed": 0, "dataset": "<b>|trees\n# \u202ex", "train_images": 10,
         "train_fingerprint": "f", "epochs": 1, "config": {"model": {}, "data": {}, "max_epochs": 1},
     }  # fmt: skip
     metrics = {"test_accuracy": 0.5, "test_accuracy_tta": 0.5, "train_accuracy": 0.5}
@@ -469,7 +600,10 @@ def test_a_name_with_markup_does_not_break_the_tables_row():
     header, *_ = tables.HEADER
     (row,) = (line for line in tables.table().splitlines() if "trees" in line)
     assert row.count("|") == header.count("|")
-    assert "<b>" not in row
+    assert not {"<", "\u202e", "#"} & set(re.sub(r"&#\d+;|</?code>", "", row))
+    for page in (tables.summary(), tables.speed(), tables.headline()):
+        assert "<b>" not in page
+        assert "\u202e" not in page
     assert json.loads(next(Path("results").iterdir()).read_text())["recipe"] == "a|b `c`"
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from s12lib.errors import did_you_mean
+
 
 def generator_for(*key: int) -> torch.Generator:
     """A CPU generator for a key such as (seed, epoch); keys that differ only by zeros at their end share one."""
@@ -80,7 +82,8 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         if self.flip not in ("alternating", "random", "none"):
-            raise ValueError(f"flip must be alternating, random or none, but it is {self.flip!r}")
+            likely = did_you_mean(str(self.flip), ("alternating", "random", "none"))
+            raise ValueError(f"flip must be alternating, random or none, but it is {self.flip!r}{likely}")
         if not 0 <= self.crop < 32 or not 0 <= self.cutout <= 32:
             raise ValueError(f"crop must be 0 to 31 and cutout 0 to 32 pixels, but they are {self.crop}, {self.cutout}")
         if not 0 <= self.brightness < math.inf or not 0 <= self.contrast < 1:

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from s12lib.errors import CourseError
-from s12lib.files import atomic_write
+from s12lib.errors import CourseError, reason
+from s12lib.files import atomic_write, beside
 
 GIVEN_AWAY = re.compile(r"<details[^>]*>\s*<summary>[^<]*\b(?:hint|solution)\b.*?</details>\s*", re.S | re.I)
 BADGE = re.compile(r"\[!\[Open in Colab\][^\n]*\n*")  # it would open the lesson with its solutions
@@ -30,6 +30,8 @@ def make_assignment(lesson: Path, folder: Path) -> Path:
     try:
         notebook = json.loads(lesson.read_text("utf-8"))
         cells = [cell | {"source": "".join(cell["source"])} for cell in notebook["cells"]]
+    except OSError as error:
+        raise AssignmentError(f"{lesson} cannot be read: {reason(error)}{beside(lesson)}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise AssignmentError(f"{lesson} is not a notebook: name a lesson, as in lessons/01_data.ipynb.") from error
     if not any(cell["cell_type"] == "code" and re.search(r"^check\(", cell["source"], re.M) for cell in cells):

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytorch_lightning as pl
 import yaml
@@ -11,7 +11,7 @@ import yaml
 from s12lib.classifier import Classifier
 from s12lib.datamodule import DATASETS
 from s12lib.errors import CourseError, did_you_mean, reason
-from s12lib.files import require_regular, user_path
+from s12lib.files import beside, require_regular, user_path
 
 MOST_BYTES = 1_000_000  # of a recipe
 OPTIONS = ("config", "seed_everything", "run_dir", "ckpt_path", "data", "print_config")
@@ -33,8 +33,11 @@ def given(arguments: list[str], option: str) -> Iterator[str]:
 def check_arguments(arguments: list[str]) -> None:
     """Raises RecipeError for a recipe that cannot be read, and for a seed of the data's own, which there is not."""
     if not any(argument.startswith(("--config", "-c", "--data", "--help", "-h")) for argument in arguments):
+        words = [argument.partition("=")[0].removeprefix("--") for argument in arguments if argument.startswith("--")]
+        unknown = [word for word in words if word not in options()]
+        likely = nearest_option(unknown[0]) if unknown else "."
         raise RecipeError(
-            "Say which recipe, as in `--config recipes/smoke.yaml`, or which data, as in `--data Shapes`."
+            f"Say which recipe, as in `--config recipes/smoke.yaml`, or which data, as in `--data Shapes`{likely}"
         )
     seeds = [*given(arguments, "data.seed"), *given(arguments, "data.init_args.seed")]
     for config in given(arguments, "config"):
@@ -43,7 +46,7 @@ def check_arguments(arguments: list[str]) -> None:
             require_regular(path, MOST_BYTES)
             recipe = yaml.safe_load(path.read_text("utf-8"))
         except OSError as error:
-            raise RecipeError(f"The recipe {config} cannot be read: {reason(error)}.") from error
+            raise RecipeError(f"The recipe {config} cannot be read: {reason(error)}{beside(path)}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise RecipeError(f"The recipe {config} is no YAML: {' '.join(str(error).split())}.") from error
         if not isinstance(recipe, dict):
@@ -71,12 +74,27 @@ def in_our_words(refusal: str) -> str:
     if found := re.search(r"Parser key \"([^\"]*)\": Expected a <class '(\w+)'>. Got value: (.*)$", text):
         return f"{section}{found[1]} must be {TYPES.get(found[2], found[2])}, but it is {found[3]}."
     if found := re.search(r"Parser key \"([^\"]*)\": .* Given value: (.*)$", text):
-        return f"{section}{found[1]} cannot be {found[2]}; `--help-all` says what it can be."
+        known = literals(pl.Trainer.__init__.__annotations__.get(found[1].removeprefix("trainer.")))
+        likely = did_you_mean(found[2], known).removesuffix(".")
+        return f"{section}{found[1]} cannot be {found[2]}{likely or '; `--help-all` says what it can be.'}"
     if found := re.search(r"unrecognized arguments: --([\w.]+)", text):
-        return f"There is no option --{found[1]}{did_you_mean(found[1], options()).replace('mean ', 'mean --')}"
+        return f"There is no option --{found[1]}{nearest_option(found[1])}"
     if found := re.search(r"arguments are required: (\w+)$", text):
         return f"Say {section}{found[1]}: add `--{section}{found[1]} VALUE`."
     return text
+
+
+def nearest_option(given: str) -> str:
+    """How a sentence about an unknown option ends; a field that another section has is looked for there."""
+    elsewhere = [name for name in options() if "." in given and name.partition(".")[2] == given.partition(".")[2]]
+    return did_you_mean(given, elsewhere[:1] or options(), least=0.0 if elsewhere else 0.6).replace("mean ", "mean --")
+
+
+def literals(kind: Any) -> list[str]:
+    """The texts that an annotation allows."""
+    if get_origin(kind) is Literal:
+        return [each for each in get_args(kind) if isinstance(each, str)]
+    return [each for part in get_args(kind) for each in literals(part)]
 
 
 def parameters(kind: Any) -> list[str]:

@@ -1,12 +1,14 @@
 """Which settings of Lightning's Trainer a run can have: the others are refused before anything is trained."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import NoneType
 from typing import Any, get_args
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_info
+
+from s12lib.errors import did_you_mean
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
@@ -28,9 +30,9 @@ def try_whole_numbers_first() -> None:
 def check_trainer(trainer: Mapping[str, Any], subcommand: str) -> None:
     """Raises ValueError, which names the setting and what it can be."""
     if trainer["accelerator"] not in ACCELERATORS:
-        refuse("accelerator", trainer["accelerator"], f"one of {', '.join(ACCELERATORS)}")
+        refuse("accelerator", trainer["accelerator"], f"one of {', '.join(ACCELERATORS)}", ACCELERATORS)
     if trainer["strategy"] not in STRATEGIES:  # the others start processes, or split weights, in ways of their own
-        refuse("strategy", trainer["strategy"], "auto or, for several devices, ddp")
+        refuse("strategy", trainer["strategy"], "auto or, for several devices, ddp", STRATEGIES)
     check_cluster(trainer)
     if subcommand != "fit":
         return
@@ -60,5 +62,5 @@ def check_cluster(trainer: Mapping[str, Any]) -> None:
         rank_zero_info(f"Waiting for all {trainer['num_nodes']} machines to join at {first}, for at most half an hour.")
 
 
-def refuse(name: str, value: Any, right: str) -> None:
-    raise ValueError(f"trainer.{name} must be {right}, but it is {value}.")
+def refuse(name: str, value: Any, right: str, known: Iterable[str] = ()) -> None:
+    raise ValueError(f"trainer.{name} must be {right}, but it is {value}{did_you_mean(str(value), known)}")
