@@ -430,6 +430,17 @@ def test_explain_prints_the_top_five_and_draws_each_image(a_network_that_is_chea
     ]
 
 
+def test_explain_takes_a_file_whose_name_is_not_in_utf8(a_network_that_is_cheap_to_explain, drawn, capsys):
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        Path("a.png").rename(name)
+    except OSError:
+        pytest.skip("where names may be in any encoding")
+    main(["explain", name, "--out", "why.png"])
+    assert capsys.readouterr().out.startswith("caf.png: ")
+    assert Path("why.png").exists()
+
+
 def test_explain_draws_the_map_of_the_class_layer_and_method_asked_for(a_network_that_is_cheap_to_explain, drawn):
     for target, layer, method, side in (("dog", "layer2", "gradcam", 8), ("cat", "layer3", "hirescam", 4)):
         main(["explain", "a.png", "--target", target, "--layer", layer, "--method", method, "--out", "why.png"])
