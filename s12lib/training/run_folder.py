@@ -19,6 +19,7 @@ from s12lib.locks import acquired
 from s12lib.training.checkpoints import CheckpointError, read_checkpoint, run_to_go_on
 from s12lib.training.provenance import differences
 
+
 class RunFolderError(CourseError):
     """A folder that a run cannot have; the message is written for people."""
 
