@@ -269,7 +269,7 @@ def test_weights_that_are_not_finite_are_neither_packed_nor_loaded(value, checkp
     with pytest.raises(WeightsError, match=r"NaN or infinite numbers in prep\.1\.running_mean"):
         load_weights(out)
     spoiled(checkpoint[0], lambda content: content["state_dict"]["network.prep.0.weight"][0, 0, 0, 0].fill_(value))
-    with pytest.raises(CheckpointError, match=r"last\.ckpt holds NaN, infinite or huge numbers in prep\.0\.weight"):
+    with pytest.raises(CheckpointError, match=r"last\.ckpt holds NaN.* numbers in (network\.)?prep\.0\.weight"):
         pack(checkpoint[0], tmp_path / "again.safetensors")
     assert not (tmp_path / "again.safetensors").exists()
 
