@@ -13,7 +13,7 @@ import pytest
 import torch
 from narrow_network import NarrowResNet, lively
 
-from s12lib import CLASSES, gradcam
+from s12lib import CLASSES, gradcam, load_pretrained
 from s12lib.cli import main
 from s12lib.commands.export import PRECISIONS
 from s12lib.data.splits import Split
@@ -74,6 +74,15 @@ def test_a_pt2_answers_as_the_model_does_and_names_no_folder_of_this_machine(net
         content = b"".join(archive.read(name) for name in archive.namelist())
     assert str(Path(torch.__file__).parent.parent).encode() not in content
     assert str(Path(onnx_file.__file__).parent).encode() not in content
+
+
+@pytest.mark.slow
+def test_the_shipped_weights_as_a_pt2_answer_as_the_model_does(tmp_path):
+    network = load_pretrained()
+    report = export_pt2(network, tmp_path / "page.pt2", Answers.of(network))
+    assert report["largest_difference"] < TOLERANCE["float32"]
+    found, _ = runner(tmp_path / "page.pt2")(unseen(3))
+    assert np.abs(found - logits_of(network, unseen(3)).numpy()).max() < 1e-3
 
 
 def unseen(count):
