@@ -27,6 +27,7 @@ from s12lib.training.run_folder import RunFolder, RunFolderError
 from s12lib.training.trainer_settings import check_trainer
 
 ROOT = Path(__file__).parent.parent
+SAID_BY = "pytorch_lightning.utilities.rank_zero"  # which a lesson or a benchmark may have silenced
 FIELDS = [
     "--config", str(ROOT / "recipes/smoke.yaml"), "--model.network", "tiny", "--trainer.accelerator", "cpu",
     "--data.train_size", "300", "--data.validation_size", "50", "--data.test_size", "50",
@@ -82,7 +83,7 @@ def test_a_run_in_the_home_folder_is_one_folder_and_found_again(run, tmp_path, c
     (tmp_path / "home").mkdir()
     run.rename("home/r")
     before = Path("home/r/last.ckpt").read_bytes()
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", SAID_BY):
         main(["fit", *FIELDS, "--run_dir=~/r", "--ckpt_path", "last"])
     assert "Going on from home/r/last.ckpt" in caplog.text
     assert Path("home/r/last.ckpt").read_bytes() == before
@@ -161,7 +162,7 @@ def test_what_a_killed_run_has_half_written_is_cleared_by_the_next():
 
 def test_a_dry_run_touches_nothing(run, caplog):
     before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", SAID_BY):
         main(["fit", *FIELDS, "--run_dir", "run", "--trainer.fast_dev_run", "true"])
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
     assert "dry run: nothing was written" in caplog.text
@@ -189,7 +190,7 @@ def test_the_best_score_travels_with_the_folder(run, tmp_path):
 
 def test_the_precision_that_ran_is_on_record_and_the_share_that_was_trained_is_said(caplog):
     arguments = ["fit", *FIELDS, "--trainer.max_epochs", "1", "--trainer.precision", "16-mixed"]
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", SAID_BY):
         main([*arguments, "--trainer.max_steps", "1"])
     assert "This run has trained 0.5 of 1 epochs, with trainer.max_steps set: a test of it goes on" in caplog.text
     made = read_checkpoint("runs/smoke-seed0/last.ckpt")["run"]
@@ -463,7 +464,7 @@ def test_half_of_slurm_is_refused_and_a_whole_one_is_not(monkeypatch):
 def test_a_run_on_several_machines_says_for_whom_it_waits(monkeypatch, caplog):
     monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
     monkeypatch.setenv("NODE_RANK", "0")
-    with caplog.at_level("INFO", "pytorch_lightning.utilities.rank_zero"):  # a lesson may have silenced it
+    with caplog.at_level("INFO", SAID_BY):
         check_trainer(SETTINGS, "fit")
         assert caplog.messages == []
         check_trainer(SETTINGS | {"num_nodes": 3}, "fit")
