@@ -256,7 +256,7 @@ def loaded(site, browser, address):
 
 def answer_to(visit, path):
     """What the page computes for a file that is chosen in it: probabilities (10,) and heatmaps (10, 32, 32)."""
-    visit.page.evaluate("tryPage.answer = null")
+    visit.page.evaluate("tryPage.answer = null; document.getElementById('try-file').value = ''")  # as a click does
     visit.page.set_input_files("#try-file", path)
     visit.page.wait_for_function("tryPage.answer !== null && !document.getElementById('try-result').hidden")
     found = visit.page.evaluate("[tryPage.answer.probabilities, tryPage.answer.heatmaps.map(heat => [...heat])]")
