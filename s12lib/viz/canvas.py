@@ -16,6 +16,8 @@ import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 STYLE = Path(__file__).with_name("course.mplstyle")
 WIDE, NARROW = 540, 480  # the only two widths
@@ -83,6 +85,27 @@ def panel(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
     return figure.add_axes(
         (left / full_width, 1 - (top + height) / full_height, width / full_width, height / full_height)
     )
+
+
+def legend(axes: Axes) -> None:
+    """A legend that hides no curve and no dot. Where there is no room for it, the axis goes on above what is drawn.
+
+    Call it last: what is drawn or scaled later may come under it.
+    """
+    for _ in range(12):
+        box = axes.legend()
+        axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+        if not any(_passes(line, box.get_window_extent()) for line in axes.lines):
+            return
+        above = axes.transAxes.transform((0, 1.1))
+        axes.set_ylim(top=axes.transData.inverted().transform(above)[1])
+
+
+def _passes(line: Line2D, box: Bbox) -> bool:
+    drawn = line.get_transform().transform_path(line.get_path())
+    if line.get_linestyle() == "None":
+        return box.count_contains(drawn.vertices) > 0
+    return drawn.intersects_bbox(box, filled=False)
 
 
 def show_image(figure: Figure, image: Any, left: int, top: int, side: int, **kwargs: Any) -> Axes:

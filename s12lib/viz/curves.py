@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from s12lib.viz.canvas import GREY, NARROW, WIDE, Drawing, canvas, panel, styled
+from s12lib.viz.canvas import GREY, NARROW, WIDE, Drawing, canvas, legend, panel, styled
 
 RGB = ("#D55E00", "#009E73", "#0072B2")  # the channels red, green and blue, told apart with any colour vision
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -26,8 +26,6 @@ def _draw_curves(axes: Axes, curves: Mapping[str, Curve], marker: str = "", join
             axes.plot(x, y, styles[k % 4], label=name, marker=marker)
         else:
             axes.plot(x, y, markers[k % 4], label=name, markersize=9)
-    if len(curves) > 1:
-        axes.legend()
 
 
 @styled
@@ -49,6 +47,8 @@ def lines(
         axes.set_xticks(range(len(ticks)), ticks)
     elif all(isinstance(value, int) for x, _ in curves.values() for value in x):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no run one and a half
+    if len(curves) > 1:
+        legend(axes)
     dots = [f"{len(x)} {name} as dots" for name, (x, _) in (points or {}).items()]
     told = "; ".join([_tell(name, curve, ticks) for name, curve in curves.items()] + dots)
     return Drawing(figure, f"{title} ({dataset}) {ylabel} over {xlabel}: {told}.")
@@ -83,6 +83,8 @@ def learning_curves(rows: Sequence[Mapping[str, str]], title: str, dataset: str)
         axes.locator_params(axis="y", nbins=7)
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.tick_params(labelbottom=ylabel == list(curves)[-1])
+        if len(drawn) > 1:
+            legend(axes)
     axes.set_xlabel("step")
     told = "; ".join(_tell(f"{name} {ylabel}", c) for ylabel, drawn in curves.items() for name, c in drawn.items())
     return Drawing(figure, f"{title} ({dataset}) Over the steps of the run: {told}.")
