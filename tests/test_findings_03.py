@@ -133,7 +133,8 @@ def finder():
     """The lesson's own ``Sweep`` and ``read_sweep``, out of its source."""
     cells = [cell.source for cell in build.read_source(LESSON).cells if cell.cell_type == "code"]
     namespace = {"Classifier": Classifier, "torch": torch}
-    exec(next(source for source in cells if "def read_sweep" in source), namespace)
+    for wanted in ("class Sweep", "def read_sweep"):
+        exec(next(source for source in cells if wanted in source), namespace)
     return namespace["Sweep"], namespace["read_sweep"]
 
 
