@@ -802,6 +802,67 @@ viz.show(viz.image_rows(rows, title, where))
 # > pixels leaves {{right["blur"]:.0%}}, and noise that a person looks through {{right["noise"]:.0%}}.
 
 # %% [markdown]
+# ## 6. An exercise of your own
+#
+# If a mistake cost you an evening, others will make it, too. Hand them an exercise: a right answer, and a *judge* that
+# rejects wrong ones and says why. The judge is the hard part, for most wrong answers are right in the middle.
+
+# %% [markdown]
+# ### Exercise: write a judge
+#
+# > **Difficulty 4 of 5, about 40 minutes.** The median of some numbers is the middle one in order; of an even count it
+# > is the mean of the two in the middle. Somebody's `answer` takes a list of one number or more and should return it.
+# > Where it is wrong, raise `Mistake(hint)`, with a sentence; where it is right, do nothing. `check` sends your judge
+# > four right answers and fourteen wrong ones.
+
+
+# %% tags=["nbval-check-output"]
+from statistics import median
+
+from s12lib.exercises.expect import Mistake, call
+
+
+def judge_median(answer):
+    """Raise Mistake(hint) where answer(list) is no median."""
+    raise NotImplementedError
+
+
+check("judge_median", judge_median)
+
+# %% [markdown]
+# <details>
+# <summary>Hint</summary>
+#
+# `found = call(answer, [3, 1, 2])` hands out a copy of the list and notices when it is changed. Compare `found` with
+# `median`, and allow for the last digits.
+#
+# </details>
+# <details>
+# <summary>Second hint</summary>
+#
+# One list will not do. Which wrong answers are right for three different positive numbers? Ask at the edges: one
+# number, an even count, equal ones, negative ones, fractions, 10 beside 9.
+#
+# </details>
+# <details>
+# <summary>Solution</summary>
+#
+# ```python
+# def judge_median(answer):
+#     edges = [[7], [2, 2, 9], [-7, -1, -4], [10, 9, 3, 5.5]]
+#     for values in edges:
+#         found, right = call(answer, values), median(values)
+#         if found is None or abs(found - right) > 1e-9:
+#             raise Mistake(f"For {values} not {found}, but {right}.")
+# ```
+#
+# </details>
+
+# %% [markdown]
+# The rest is one file: [Write an exercise](../book/write_an_exercise.md) walks through it, and `s12 try-exercise` turns
+# round every operator of your right answer, to show which changes your judge lets pass.
+
+# %% [markdown]
 # ## Ideas, by effort
 #
 # | effort | idea | how you know that it worked |
@@ -812,10 +873,6 @@ viz.show(viz.image_rows(rows, title, where))
 # | an evening | CIFAR-10.1 or CIFAR-10-C, with the shipped weights | the published drop, within its interval |
 # | a weekend | images of 64 × 64: what in `normalize`, `head` and the crop assumes 32? | the tests tell you where |
 # | open | progressive resizing: small images first | seconds to 94%; our table has no such row yet |
-#
-# **Or write an exercise.** If a mistake cost you an evening, others will make it, too. An exercise is one file: the
-# answer, a judge, and a hint for each mistake. [Write an exercise](../book/write_an_exercise.md) walks through it, and
-# `s12 try-exercise` shows which wrong answers your judge lets pass.
 
 # %% [markdown]
 # ## Mistakes that people really make here
