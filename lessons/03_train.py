@@ -436,13 +436,6 @@ viz.show(viz.lines(effective, title, few, *axes, log=True))
 
 
 # %%
-class Sweep(Classifier):
-    def lr_fraction(self, step):  # of the lowest rate
-        total = self.trainer.estimated_stepping_batches
-        return 10_000 ** (step / (total - 1))
-
-
-# %%
 def read_sweep(lrs, losses, window=7):
     """The smoothed curve, its points before it diverges, a rate."""
     smooth = []
@@ -475,7 +468,14 @@ def read_sweep(lrs, losses, window=7):
 # >
 # > <!-- guess: {{max(proposed) / min(proposed):.1f}} -->
 
+
 # %%
+class Sweep(Classifier):
+    def lr_fraction(self, step):  # of the lowest rate
+        total = self.trainer.estimated_stepping_batches
+        return 10_000 ** (step / (total - 1))
+
+
 sweeps = []
 for seed in range(5):
     record, _ = train(0.001, seed, Sweep, epochs=1)

@@ -802,18 +802,17 @@ viz.show(viz.image_rows(rows, title, where))
 # > pixels leaves {{right["blur"]:.0%}}, and noise that a person looks through {{right["noise"]:.0%}}.
 
 # %% [markdown]
-# ## 6. An exercise of your own
+# ## An exercise of your own
 #
-# If a mistake cost you an evening, others will make it, too. Hand them an exercise: a right answer, and a *judge* that
-# rejects wrong ones and says why. The judge is the hard part, for most wrong answers are right in the middle.
+# If a mistake cost you an evening, others will make it, too: hand them an exercise. Its *judge*, which rejects wrong
+# answers and says why, is the hard part: most of them are right in the middle.
 
 # %% [markdown]
 # ### Exercise: write a judge
 #
-# > **Difficulty 4 of 5, about 40 minutes.** The median of some numbers is the middle one in order; of an even count it
-# > is the mean of the two in the middle. Somebody's `answer` takes a list of one number or more and should return it.
-# > Where it is wrong, raise `Mistake(hint)`, with a sentence; where it is right, do nothing. `check` sends your judge
-# > four right answers and fourteen wrong ones.
+# > **Difficulty 4 of 5, about 40 minutes.** The median is the middle one of some numbers in order, or the mean of the
+# > two in the middle. Somebody's `answer` takes a list of one number or more. Where it is wrong, raise `Mistake(hint)`,
+# > with a sentence; where it is right, do nothing. Four right answers and fourteen wrong ones will come.
 
 
 # %% tags=["nbval-check-output"]
@@ -859,8 +858,8 @@ check("judge_median", judge_median)
 # </details>
 
 # %% [markdown]
-# The rest is one file: [Write an exercise](../book/write_an_exercise.md) walks through it, and `s12 try-exercise` turns
-# round every operator of your right answer, to show which changes your judge lets pass.
+# [Write an exercise](../book/write_an_exercise.md) makes a file of it, and `s12 try-exercise` shows which changes to
+# the right answer your judge lets pass.
 
 # %% [markdown]
 # ## Ideas, by effort

@@ -33,9 +33,8 @@ WRONG: dict[str, list[tuple[str | None, str, str]]] = {
     ],
 }
 
-RIGHT: dict[str, list[str]] = {
-    "judge_median": [
-        """
+RIGHT: dict[str, str] = {
+    "judge_median": """
 import itertools
 from s12lib.exercises.expect import number
 
@@ -52,6 +51,10 @@ def judge_median(answer):
             if not abs(found - wanted) < 1e-6:
                 raise Mistake(f"For {given} it should be {wanted}, but yours is {found}.")
 """,
+}
+
+ALSO_RIGHT: dict[str, list[str]] = {
+    "judge_median": [
         """
 import random
 

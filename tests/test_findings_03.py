@@ -1,5 +1,6 @@
 """What lesson 03 finds, measured again: each stated direction fails here when it no longer holds."""
 
+import ast
 import math
 from functools import cache, partial
 from pathlib import Path
@@ -133,8 +134,9 @@ def finder():
     """The lesson's own ``Sweep`` and ``read_sweep``, out of its source."""
     cells = [cell.source for cell in build.read_source(LESSON).cells if cell.cell_type == "code"]
     namespace = {"Classifier": Classifier, "torch": torch}
-    for wanted in ("class Sweep", "def read_sweep"):
-        exec(next(source for source in cells if wanted in source), namespace)
+    nodes = [node for source in cells for node in ast.parse(source).body]
+    wanted = [node for node in nodes if getattr(node, "name", "") in ("Sweep", "read_sweep")]
+    exec(compile(ast.Module(wanted, []), LESSON.name, "exec"), namespace)
     return namespace["Sweep"], namespace["read_sweep"]
 
 

@@ -19,7 +19,7 @@ def judge_median(answer: Callable[[list[float]], float]) -> None:
     Ask at the edges: an even count, one number alone, equal ones, negative ones, fractions, and one that is longer as
     text than a larger one.
     """
-    edges = [[7], [2, 2, 9], [-7, -1, -4], [10, 9, 3, 5.5]]
+    edges: list[list[float]] = [[7], [2, 2, 9], [-7, -1, -4], [10, 9, 3, 5.5]]
     for values in edges:
         found, right = call(answer, values), median(values)
         if found is None or abs(found - right) > 1e-9:
