@@ -512,16 +512,15 @@ by_rate = {lr: train(lr) for lr in (peak / 4, peak, 4 * peak)}
 # %% [markdown]
 # > **Finding.** The five proposals lie between {{low:.2g}} and {{high:.2g}}, a factor of {{high / low:.1f}}. In whole
 # > runs their median, {{peak:.2g}}, gets {{by_rate[peak][1]:.0%}} of the validation images right, a quarter of it
-# > {{by_rate[peak / 4][1]:.0%}}, four times it {{by_rate[4 * peak][1]:.0%}}. At such a rate the sweeps had turned up;
-# > but a sweep goes on climbing, and a run comes down again.
+# > {{by_rate[peak / 4][1]:.0%}}, four times it {{by_rate[4 * peak][1]:.0%}}. There the sweeps had turned up; but a
+# > run comes down again.
 
 # %% [markdown]
 # ## 6. The schedule
 #
 # At the start large steps tear the random weights about; at the end they jump to and fro across the valley. So the rate
 # climbs ([warm-up](../book/glossary.md#term-warm-up)), and then falls:
-# [one-cycle](../book/glossary.md#term-one-cycle) ([Smith and Topin, 2017](../book/references.md#smith-2017)). Page
-# draws it with straight lines.
+# [one-cycle](../book/glossary.md#term-one-cycle) ([Smith and Topin, 2017](../book/references.md#smith-2017)).
 
 # %% [markdown]
 # ### Exercise: three straight lines

@@ -791,9 +791,8 @@ where += "each changed in five ways"
 viz.show(viz.image_rows(rows, title, where))
 
 # %% [markdown]
-# Did you expect the noise to do the most? You look through it without effort. Its grain has a standard deviation of 20
-# levels, and the network has never seen any: in training all images were clean, and what training did not show, a
-# network need not withstand. Training on such images helps, with adversarial ones too
+# Did you expect the noise to do the most? Its grain has a standard deviation of 20 levels, and the network has never
+# seen any: in training all images were clean. Training on such images helps, with adversarial ones too
 # ([Madry et al., 2017](../book/references.md#madry-2017)), at a price in accuracy. And one step is a weak
 # attack: [RobustBench](../book/references.md#croce-2020) ranks networks under the strongest.
 #
