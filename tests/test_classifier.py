@@ -315,7 +315,10 @@ def test_a_checkpoint_loads_with_weights_only(tiny_network, shapes, quiet_traine
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
-        ({"network": "resnet50"}, "network must be one of page_resnet, but it is 'resnet50'"),
+        (
+            {"network": "resnet50"},
+            "network must be one of page_resnet.*, but it is 'resnet50'; did you mean",
+        ),
         ({"lr": -0.1}, "lr must be positive, but it is -0.1"),
         ({"lr": float("nan")}, "lr must be positive, but it is nan"),
         ({"bias_lr_multiplier": 0.0}, "bias_lr_multiplier must be positive, but it is 0.0"),

@@ -78,7 +78,9 @@ def test_lessons_are_timed_once_and_one_that_fails_is_told(tmp_path, monkeypatch
     assert list(here["seconds"]) == ["00_some", "01_some", "02_some"]
 
 
-def test_all_lessons_of_the_book_are_tried_or_those_that_are_named(tmp_path, capsys):
+def test_all_lessons_of_the_book_are_tried_or_those_that_are_named(tmp_path, capsys, monkeypatch):
+    for name in ("S12_PROFILE", "S12_DATA_DIR"):  # which main() sets for the lessons' kernels
+        monkeypatch.setenv(name, "as it was")
     chapters = [chapter["file"] for part in yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))["parts"]
                 for chapter in part["chapters"]]  # fmt: skip
     lessons = [ROOT / f"{file}.ipynb" for file in chapters if file.startswith("lessons/")]
