@@ -57,6 +57,6 @@ def test_the_book(browser, address, name):
     for scheme, width in (LAPTOP, PHONE):
         visit.show(scheme, width)
         with suppress(TimeoutError):  # the theme makes boxes that scroll tab stops, a while after the width has changed
-            visit.page.wait_for_function(SCROLLED_BY_KEYBOARD, timeout=30_000)
+            visit.page.wait_for_function(SCROLLED_BY_KEYBOARD, timeout=10_000)
         assert found(visit.page) == [], (scheme, width)
     visit.context.close()
