@@ -70,7 +70,8 @@ class Visit:
 
     def go(self, page: str) -> None:
         self.page.goto(f"{self.address}/{page}", wait_until="networkidle")
-        self.page.add_style_tag(content="* { transition: none !important }")  # else one theme fades into the other
+        still = "* { transition: none !important; animation: none !important }"  # what fades in has little contrast yet
+        self.page.add_style_tag(content=still)
 
     def show(self, scheme: str, width: int) -> None:
         """As a reader sees it whose system is light or dark and whose screen is so wide."""
