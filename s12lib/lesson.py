@@ -24,7 +24,7 @@ from s12lib.training.hardware import exact_float32
 NO_CIFAR10 = """\
 ┌──────────────────────────────────────────────────────────────────────┐
 │  CIFAR-10 IS NOT HERE, AND COULD NOT BE FETCHED.                     │
-│  This lesson goes on with SHAPES, images that the course draws by  │
+│  This lesson goes on with SHAPES, images that the course draws by    │
 │  itself. Its numbers are not CIFAR-10's, and where the text speaks   │
 │  of cats and ships you will see circles and stars.                   │
 │  With a network, or with S12_DATA_DIR set to a folder that holds     │
