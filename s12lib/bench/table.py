@@ -118,7 +118,7 @@ set-up, no validation, no test. A row of CIFAR-10 with 94% or more is a time in 
 been reached before. A time without the machine's name says nothing, so compare rows of one machine; and the published
 times are those of smaller networks.
 
-{tables.part("speed")}
+{tables.marked(tables.speed(), "speed")}
 
 ## How many epochs it takes
 
@@ -126,7 +126,7 @@ Seconds belong to a machine; epochs can be compared across all of them, as long 
 makes a cheaper epoch, and that more views of an image are cheaper than more epochs: Page's 24 are without
 test-time augmentation, the smaller networks look at six views of each test image, all others at two.
 
-{tables.part("epochs")}
+{tables.marked(tables.epochs_to_94(), "epochs")}
 
 ## Ratios on one machine
 

@@ -210,13 +210,19 @@ def markers(part: str) -> tuple[str, str]:
     return f"<!-- {part}:begin -->", f"<!-- {part}:end -->"
 
 
+def marked(content: str, part: str) -> str:
+    """A part as it stands in a page: between its markers."""
+    begin, end = markers(part)
+    return f"{begin}\n{content}\n{end}"
+
+
 def fill(text: str, content: str, part: str = "results") -> str:
     """The text with what stands between the two markers of a part replaced. Raises ResultsError without markers."""
     begin, end = markers(part)
     if text.count(begin) != 1 or text.count(end) != 1:
         raise ResultsError(f"the text has no single pair of markers {begin} and {end}.")
     before, rest = text.split(begin)
-    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+    return f"{before}{marked(content, part)}{rest.split(end)[1]}"
 
 
 def contents(folder: Path = Path("results")) -> dict[str, str]:
@@ -230,12 +236,6 @@ def contents(folder: Path = Path("results")) -> dict[str, str]:
         "summary": summary(folder),
         "headline": headline(folder),
     }
-
-
-def part(name: str, folder: Path = Path("results")) -> str:
-    """One of the parts as it stands in a page, between its markers."""
-    begin, end = markers(name)
-    return f"{begin}\n{contents(folder)[name]}\n{end}"
 
 
 def write(folder: Path = Path("results"), root: Path = Path()) -> list[Path]:
