@@ -5,6 +5,9 @@ from typing import Any
 
 import torch
 
+BFLOAT16 = {"amx_bf16": "with AMX", "avx512_bf16": "with AVX512-BF16"}
+"""What a processor may compute bfloat16 with, the faster first: torch's name for it, and ours."""
+
 
 def cpu_capabilities() -> dict[str, Any]:
     """What torch knows of the CPU; nothing before torch 2.10."""
@@ -26,8 +29,8 @@ def best_precision(accelerator: str = "auto") -> str:
     """bf16 on recent GPUs and on CPUs that compute it, fp16 on older GPUs, else float32 (never fp16 on a CPU)."""
     if on_gpu(accelerator):
         return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "16-mixed"
-    capabilities = cpu_capabilities()
-    return "bf16-mixed" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "32-true"
+    found = cpu_capabilities()
+    return "bf16-mixed" if any(found.get(name) for name in BFLOAT16) else "32-true"
 
 
 def kind(accelerator: str = "auto") -> str:
@@ -35,8 +38,7 @@ def kind(accelerator: str = "auto") -> str:
     if on_gpu(accelerator):
         return "a GPU"
     found = cpu_capabilities()
-    units = {"amx_bf16": "with AMX", "avx512_bf16": "with AVX512-BF16"}
-    return f"a processor {next((words for name, words in units.items() if found.get(name)), 'without bfloat16')}"
+    return f"a processor {next((words for name, words in BFLOAT16.items() if found.get(name)), 'without bfloat16')}"
 
 
 def hardware(accelerator: str = "auto") -> str:
