@@ -6,12 +6,11 @@ and not run again on the same hardware; ``book/front.py`` shows what is there.
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from time import perf_counter
 
-from newest import LESSONS, ROOT, failure_of
+from newest import LESSONS, ROOT, failure_of, use_our_data
 
 from s12lib.files import atomic_path
 from s12lib.training import hardware
@@ -58,7 +57,5 @@ if __name__ == "__main__":
     )
     parser.add_argument("--minutes", type=float, default=10)
     asked = parser.parse_args()
-    os.environ["S12_DATA_DIR"] = str(
-        Path(os.environ.get("S12_DATA_DIR") or ROOT / "data").resolve()
-    )
+    use_our_data()
     sys.exit(bool(measure(asked.lessons or LESSONS, asked.minutes)))

@@ -39,6 +39,13 @@ def others_than_locked(lock: str, here: dict[str, str]) -> list[str]:
     ]
 
 
+def use_our_data() -> None:
+    """Have the lessons, each run in a folder of its own, find the data of this checkout."""
+    os.environ["S12_DATA_DIR"] = str(
+        Path(os.environ.get("S12_DATA_DIR") or ROOT / "data").resolve()
+    )
+
+
 def failure_of(lesson: Path) -> str:
     """What stops a lesson, in a line; nothing when it runs to its end. Its stored outputs are not touched."""
     notebook = nbformat.read(lesson, as_version=4)
@@ -67,9 +74,7 @@ def failure_of(lesson: Path) -> str:
 def main(lessons: list[Path]) -> int:
     """Run these notebooks, and return how many failed."""
     os.environ.setdefault("S12_PROFILE", "smoke")
-    os.environ["S12_DATA_DIR"] = str(
-        Path(os.environ.get("S12_DATA_DIR") or ROOT / "data").resolve()
-    )
+    use_our_data()
     here = {
         re.sub(r"[._-]+", "-", each.name).lower(): each.version
         for each in importlib.metadata.distributions()
