@@ -447,7 +447,8 @@ def test_case_what_a_killed_app_left_is_removed_at_the_next_start_and_a_living_o
 
 
 def test_case_who_has_left_is_not_computed_for():
-    from s12lib.app.gate import MAX_UNHEARD, Gate
+    from s12lib.app.gate import Gate
+    from s12lib.app.listeners import MAX_UNHEARD
 
     cleaned = []
 
@@ -476,7 +477,7 @@ def test_case_who_has_left_is_not_computed_for():
         visiting = asyncio.ensure_future(gate(scope, receive, None))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        heard.append(gate.is_awaited("ann", "old"))
+        heard.append(gate.listeners.is_awaited("ann", "old"))
         leave.set()
         await visiting
 
@@ -487,6 +488,67 @@ def test_case_who_has_left_is_not_computed_for():
     assert blocks.is_awaited("ann", "old") is False
     Queue.event_analytics["new"]["time"] = time.time()  # now, however slow the machine has been until here
     assert blocks.is_awaited("ann", "new") is True  # may be about to listen
+
+
+def test_case_who_asks_while_the_answers_end_is_answered_once_that_is_noticed():
+    """A page that was told that no more answers come, and has not read it yet, would not ask for the next one."""
+    from s12lib.app.gate import Gate
+    from s12lib.app.listeners import FAREWELL
+
+    cleaned, happened = [], []
+
+    class Queue:
+        event_analytics: ClassVar = {}
+        pending_messages_per_session: ClassVar = {"ann": 1}
+
+        async def clean_events(self, session_hash):
+            cleaned.append(session_hash)
+
+    async def gradio(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["method"] == "GET":
+            await send({"type": "http.response.body", "body": b"data: {" + FAREWELL + b"}", "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    blocks = SimpleNamespace(fns={0: SimpleNamespace(api_name="x", api_visibility="public", inputs=[])}, _queue=Queue())
+    gate = Gate(gradio, blocks, None, 8)
+    scope = {"type": "http", "headers": [], "query_string": b"session_hash=ann"}
+    body = b'{"session_hash": "ann", "fn_index": 0, "data": []}'
+
+    async def visit(hangs_up):
+        left = asyncio.Event()
+
+        async def told(_message):
+            await asyncio.sleep(0)
+
+        async def until_left():
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def asked():
+            return {"type": "http.request", "body": body}
+
+        async def joined(message):
+            happened.append(message["type"])
+
+        listening = gate(scope | {"method": "GET", "path": "/gradio_api/queue/data"}, until_left, told)
+        listening = asyncio.ensure_future(listening)
+        await asyncio.sleep(0.05)
+        joining = gate(scope | {"method": "POST", "path": "/gradio_api/queue/join"}, asked, joined)
+        joining = asyncio.ensure_future(joining)
+        await asyncio.sleep(0.05)
+        assert happened == []
+        if hangs_up:
+            left.set()
+        await asyncio.gather(listening, joining)
+        assert happened.pop(0) == "http.response.start"
+        happened.clear()
+
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, visit(hangs_up=True)).result()
+        apart.submit(asyncio.run, visit(hangs_up=False)).result()  # nor does it take for ever
+    assert cleaned == [], "what was asked meanwhile was dropped"
+    assert gate.listeners.parting == {}
 
 
 # ---- what takes minutes ----

@@ -9,9 +9,6 @@ import json
 import logging
 import os
 import re
-import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -20,12 +17,10 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
+from s12lib.app.listeners import Listeners
 from s12lib.app.uploads import ALL_BYTES, VISITOR_BYTES, UploadError, Uploads
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BUSY = "The app is busy with the images of others: try again in a few seconds."
 NOT_UNDERSTOOD = "That request is not understood: the page's footer links to a description of what the app takes."
@@ -34,7 +29,6 @@ TOO_LARGE = "That request is too large: upload images, and choose settings from 
 TOO_MANY = "At most {most} images go at a time, but there are {count}."
 
 MAX_BODY = 100_000  # bytes of JSON; what the page sends has a few thousand
-MAX_UNHEARD = 20.0  # seconds that a request may be in the queue while nobody listens for its answer
 MAX_NAME = 255  # bytes of one part of a path; no file system here has longer ones, and Gradio would trip over them
 OVERHEAD = 10_000  # bytes of an upload that are no file's
 API = "/gradio_api"
@@ -78,9 +72,9 @@ class Gate:
 
     def __init__(self, app: Any, blocks: Any, uploads: Uploads, max_images: int) -> None:
         self.app, self.blocks, self.uploads, self.max_images = app, blocks, uploads, max_images
+        self.listeners = Listeners(blocks)
         self.endpoints = {fn.api_name for fn in blocks.fns.values() if fn.api_visibility == "public"}
-        self.listening: Counter[str] = Counter()
-        blocks.is_awaited = self.is_awaited
+        blocks.is_awaited = self.listeners.is_awaited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -107,7 +101,11 @@ class Gate:
             if path == f"{API}/upload_progress":  # the page shows none; what it must be told is that all is well
                 return await Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")(scope, receive, send)
             if (found := LISTEN.fullmatch(path)) and method == "GET":
-                return await self.listen(self.session(scope, found), scope, receive, send)
+                asked = Request(scope).query_params.get("session_hash", "")
+                visit = asked if found["queue"] else self.listeners.visit_of(found["event"])
+                if not self.listeners.expects(visit):
+                    raise Refused(NOT_FOUND, 404)
+                return await self.listeners.listen(visit, self.app, scope, receive, send)
         elif method == "POST":
             if path == f"{API}/upload":
                 return await self.upload(scope, receive, send)
@@ -116,6 +114,7 @@ class Gate:
                 by_name = bool(called and called["v2"])
                 body = await self.checked_body(path, bool(called), by_name, Request(scope, receive))
                 try:
+                    send = self.listeners.once_heard(json.loads(body).get("session_hash"), send)
                     return await self.app(scope, replayed(body, receive), send)
                 except (TypeError, ValueError, KeyError):
                     if by_name:  # Gradio fits the names to the function by itself, and trips over those that do not fit
@@ -156,56 +155,6 @@ class Gate:
         for value in given:
             if isinstance(value, list) and len(value) > self.max_images and isinstance(value[0], dict):
                 raise Refused(TOO_MANY.format(most=self.max_images, count=len(value)), 422)
-
-    # ---- who waits for an answer ----
-
-    def session(self, scope: Scope, found: re.Match[str]) -> str:
-        """Whose answers are asked for. Raises Refused where nobody's of that name are on their way."""
-        queue = self.blocks._queue
-        if found["queue"]:
-            session = Request(scope).query_params.get("session_hash", "")
-        else:
-            event = queue.event_ids_to_events.get(found["event"])
-            owners = (owner for owner, events in queue.pending_event_ids_session.items() if found["event"] in events)
-            session = event.session_hash if event else next(owners, "")
-        if session not in queue.pending_messages_per_session:
-            raise Refused(NOT_FOUND, 404)
-        return session
-
-    async def listen(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand out answers as they come. When the visitor leaves, what waits for its turn is dropped at once."""
-        gone = asyncio.Event()
-
-        async def until_gone() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            gone.set()
-
-        async def receive_what_is_left() -> MutableMapping[str, Any]:
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        self.listening[session] += 1
-        answering = asyncio.ensure_future(self.app(scope, receive_what_is_left, send))
-        leaving = asyncio.ensure_future(until_gone())
-        try:
-            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self.listening[session] -= 1
-            self.listening += Counter()  # drops those at zero
-            leaving.cancel()
-            if not answering.done():
-                answering.cancel()
-                await self.blocks._queue.clean_events(session_hash=session)
-            with suppress(asyncio.CancelledError):
-                await answering
-
-    def is_awaited(self, session: str | None, event: str | None) -> bool:
-        """Whether anybody listens for an answer, or may be about to. What nobody hears need not be computed."""
-        if event is None or self.listening[session or event]:
-            return True
-        joined = self.blocks._queue.event_analytics.get(event, {}).get("time", 0)
-        return time.time() - joined < MAX_UNHEARD
 
     # ---- uploads ----
 
@@ -262,7 +211,7 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     """``receive`` for a request whose body has been read already."""
     first = True
 
-    async def again() -> MutableMapping[str, Any]:
+    async def again() -> Message:
         nonlocal first
         if first:
             first = False
