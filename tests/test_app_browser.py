@@ -177,6 +177,18 @@ def test_a_phone_shows_everything_within_its_width(browser, app):
     visitor.context.close()
 
 
+def test_a_phone_offers_its_camera_and_a_desk_does_not(browser, app, visitor):
+    assert not visitor.page.locator("#camera").is_visible()
+    holder = Visitor(browser, app.address, viewport={"width": PHONE, "height": 800}, is_mobile=True, has_touch=True)
+    assert holder.page.locator("#camera").is_visible()
+    for name in ("first.png", "second.png"):
+        photo = {"name": name, "mimeType": "image/png", "buffer": GOOD[1]}
+        holder.page.locator("#camera input").set_input_files(photo)
+        holder.page.locator("#answer h2", has_text=name).wait_for()
+    holder.page.get_by_role("button", name="Add images").wait_for()
+    holder.context.close()
+
+
 def test_a_full_queue_is_answered_with_the_busy_sentence(visitor):
     def full(route) -> None:
         route.fulfill(status=503, content_type="application/json", body=json.dumps({"detail": BUSY, "error": BUSY}))

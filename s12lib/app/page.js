@@ -1,6 +1,7 @@
 () => {
-  // What Gradio's upload box does not do: images are pasted, and dropped beside the box; HEIC gets a word of advice.
-  const box = () => document.querySelector("#ask input[type=file]");
+  // What Gradio's upload box does not do: images are pasted, dropped beside the box, and taken by a phone's camera;
+  // HEIC gets a word of advice.
+  const box = () => document.querySelector("#ask input[type=file]:not([capture])");
   const heic = (files) => [...files].find((file) => /\.(heic|heif)$/i.test(file.name) || /hei[cf]/.test(file.type));
 
   function notice(text) {
@@ -35,7 +36,10 @@
     if (!inBox) give(files);
   }, true);
   document.addEventListener("change", (event) => {
-    if (event.target.type === "file" && refused(event.target.files)) {
+    if (event.target.matches("#camera input")) {
+      give([...event.target.files]);
+      event.target.value = ""; // or the next photo of the same name would change nothing
+    } else if (event.target.type === "file" && refused(event.target.files)) {
       event.stopImmediatePropagation();
       event.target.value = "";
     }
@@ -54,6 +58,9 @@
   }
 
   new MutationObserver(() => {
+    for (const button of document.querySelectorAll('[title="common.upload"]')) {
+      button.title = button.ariaLabel = "Add images"; // Gradio forgot to translate it
+    }
     for (const title of document.querySelectorAll(".toast-title")) {
       if (title.textContent.trim() === "Error") title.textContent = "Not possible";
     }

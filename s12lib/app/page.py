@@ -40,6 +40,7 @@ ENDINGS = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"]
 NOT_UNDERSTOOD = "That is not understood: upload image files, and choose settings from those on the page."
 gr.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]  # each answer would import Matplotlib
 EMPTY = "<p>Upload an image or pick an example: the answer will be here.</p>"
+CAMERA = 'or <label>take a photo<input type="file" accept="image/*" capture="environment"></label>'
 INTRODUCTION = """# What does a small network see?
 
 Show it an image of one of these, and see what it says and where it looks: {classes}."""
@@ -209,6 +210,7 @@ class Page:
         with gr.Row(elem_id="try"):
             with gr.Column(elem_id="ask"):
                 files = gr.File(label="Your images", file_count="multiple", file_types=ENDINGS, height=140)
+                gr.HTML(CAMERA, elem_id="camera", js_on_load=None, padding=False)
                 gr.Markdown("or one of these:")
                 strip = gr.HTML(thumbnails_html(self.examples), elem_id="examples", js_on_load=ON_EXAMPLE)
                 example = gr.Number(first, visible=False)
