@@ -210,7 +210,7 @@ class Page:
         with gr.Row(elem_id="try"):
             with gr.Column(elem_id="ask"):
                 files = gr.File(label="Your images", file_count="multiple", file_types=ENDINGS, height=140)
-                gr.HTML(CAMERA, elem_id="camera", js_on_load=None, padding=False)
+                gr.HTML(CAMERA, elem_id="camera", js_on_load=None)
                 gr.Markdown("or one of these:")
                 strip = gr.HTML(thumbnails_html(self.examples), elem_id="examples", js_on_load=ON_EXAMPLE)
                 example = gr.Number(first, visible=False)
