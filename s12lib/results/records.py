@@ -3,6 +3,7 @@
 import json
 import re
 import tempfile
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,17 @@ def is_measured(result: Result) -> bool:
     whole = result["train_images"] == everything and result["epochs"] == result["config"]["max_epochs"]
     cut_short = TRUNCATING_FIELDS & set(result["config"].get("trainer", ()))
     return whole and not cut_short and result["train_accuracy"] is not None
+
+
+def load(folder: Path) -> list[Result]:
+    """Every stored run."""
+    return [read(path) for path in sorted(folder.glob("*.json"))]
+
+
+def by_recipe(results: list[Result]) -> list[tuple[str, str, str, list[Result]]]:
+    """Recipe, its hash, the dataset's name, and the measured runs that share these and a test set."""
+    groups = defaultdict(list)
+    for result in filter(is_measured, results):
+        test_set = result["dataset"], result.get("test_fingerprint", "")
+        groups[result["recipe"], result["recipe_hash"], test_set].append(result)
+    return [(recipe, code, dataset, runs) for (recipe, code, (dataset, _)), runs in sorted(groups.items())]

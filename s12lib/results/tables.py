@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from s12lib.results import ablations
+from s12lib.results.goals import epochs_to_94, goals
 from s12lib.results.markup import code, escaped
-from s12lib.results.records import ResultsError, is_measured, machine, read
-from s12lib.schemas import Result
+from s12lib.results.records import ResultsError, by_recipe, is_measured, load, machine
 
 TARGETS = (
     ("book/results.md", "results"),
@@ -28,8 +28,6 @@ REFERENCE_ROWS = (
     "| Page, his last network, with CELU and ghost BatchNorm | CIFAR-10 | 10 | 400 | | 94.1 | | | "
     "[bag of tricks](https://github.com/davidcpage/cifar10-fast/blob/master/bag_of_tricks.ipynb) |",
 )
-GOALS = {"fast": (93.6, 94.0), "page24": (94.6, 95.0)}
-"""For the mean of several runs, set before any was made: test accuracy without and with flip TTA, in percent."""
 HEADER = (
     "| recipe | dataset | epochs | n | test accuracy, % | with flip TTA, % | with multi-crop TTA, % "
     "| train accuracy, % | source |",
@@ -42,13 +40,6 @@ PUBLISHED_TIMES = (
     "[cifar10-airbench](https://github.com/KellerJordan/cifar10-airbench) |",
     "| Hiverge, a smaller network | NVIDIA A100 | | | | | 2.0 s | 94, six views | their own report |",
 )
-PUBLISHED_EPOCHS = (
-    ("Page's network, part 4 of his series, median of 50 runs", 24.0),
-    ("Page's last network, mean of 400 runs", 10.0),
-    ("airbench94_muon, a smaller network", 8.0),
-    ("Hiverge, a smaller network", 7.59),
-)
-"""Epochs to 94% on CIFAR-10, as their authors report them; every one but the first with test-time augmentation."""
 SPEED_HEADER = (
     "| recipe | machine | precision | n | s an epoch | images/s | training time | accuracy with flip TTA, % | source |",
     "|---|---|---|---|---|---|---|---|---|",
@@ -67,20 +58,6 @@ def column(runs: Sequence[Mapping[str, Any]], key: str) -> str:
     if not values:
         return ""
     return spread(values) + (f" (n = {len(values)})" if len(values) < len(runs) else "")
-
-
-def by_recipe(results: list[Result]) -> list[tuple[str, str, str, list[Result]]]:
-    """Recipe, its hash, the dataset's name, and the measured runs that share these and a test set."""
-    groups = defaultdict(list)
-    for result in filter(is_measured, results):
-        test_set = result["dataset"], result.get("test_fingerprint", "")
-        groups[result["recipe"], result["recipe_hash"], test_set].append(result)
-    return [(recipe, code, dataset, runs) for (recipe, code, (dataset, _)), runs in sorted(groups.items())]
-
-
-def load(folder: Path) -> list[Result]:
-    """Every stored run."""
-    return [read(path) for path in sorted(folder.glob("*.json"))]
 
 
 def table(folder: Path = Path("results")) -> str:
@@ -116,7 +93,7 @@ def speed(folder: Path = Path("results")) -> str:
     Only training counts: no set-up, no validation, no test.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for result in filter(is_measured, map(read, sorted(folder.glob("*.json")))):
+    for result in filter(is_measured, load(folder)):
         if result.get("train_seconds"):
             where = machine(result.get("hardware", ""))
             key = result["recipe"], result["recipe_hash"], where, result.get("precision", "")
@@ -139,24 +116,6 @@ def speed(folder: Path = Path("results")) -> str:
             f"| {' | '.join(map(str, (*cells, duration(seconds), score)))} | {code(f'results/{recipe}-*.json')} |"
         )
     return "\n".join(lines)
-
-
-def epochs_to_94(folder: Path = Path("results")) -> str:
-    """A table with bars: how many epochs others need to 94% on CIFAR-10, and each recipe that got there (flip TTA)."""
-    rows = list(PUBLISHED_EPOCHS)
-    for recipe, _, dataset, results in by_recipe(load(folder)):
-        runs: Sequence[Mapping[str, Any]] = results
-        mean = statistics.mean(run["test_accuracy_tta"] for run in runs)
-        if dataset == "CIFAR-10" and round(mean, 4) >= 0.94:
-            count = "1 run" if len(runs) == 1 else f"mean of {len(runs)}"
-            said = f"**{escaped(recipe)}**, {count}: {mean:.2%} with flip TTA"
-            rows.append((said, float(runs[0]["config"]["max_epochs"])))
-    most = max(epochs for _, epochs in rows)
-    lines = [
-        f"| {name} | {epochs:g} | <meter max={most:g} value={epochs:g}>{epochs:g}</meter> |"
-        for name, epochs in sorted(rows, key=lambda row: row[1])
-    ]
-    return "\n".join(["| to 94% or more on CIFAR-10 | epochs | |", "|---|---|---|", *lines])
 
 
 def summary(folder: Path = Path("results")) -> str:
@@ -185,24 +144,6 @@ def headline(folder: Path = Path("results")) -> str:
         f"**{plain}% on CIFAR-10's test set** ({tta}% with flip TTA; {count} of {code(recipe)}, "
         f"{runs[0]['config']['max_epochs']} epochs, judged by the last weights), with 6,573,120 parameters."
     )
-
-
-def goals(folder: Path = Path("results")) -> str:
-    """Which goals were met, a line for each recipe that has some and was measured on CIFAR-10."""
-    lines = []
-    for recipe, _, dataset, results in by_recipe(load(folder)):
-        runs: Sequence[Mapping[str, Any]] = results
-        if dataset == "CIFAR-10" and recipe in GOALS:
-            said = []
-            for key, goal, name in zip(
-                ("test_accuracy", "test_accuracy_tta"), GOALS[recipe], ("", " with flip TTA"), strict=True
-            ):
-                scores: list[Mapping[str, Any]] = [{**run} for run in runs]
-                mean = round(100 * statistics.mean(score[key] for score in scores), 2)
-                verdict = "met" if mean >= goal else f"missed by {goal - mean:.2f} points"
-                said.append(f"{mean:.2f}%{name}, where the goal was {goal:.1f}%: {verdict}")
-            lines.append(f"- `{recipe}`, n = {len(runs)}: {'; '.join(said)}.")
-    return "\n".join(lines)
 
 
 def markers(part: str) -> tuple[str, str]:
