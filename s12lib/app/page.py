@@ -17,6 +17,7 @@ from s12lib.app.answers import (
     Settings,
     whole_number,
 )
+from s12lib.app.blocks import PlainBlocks, refusal
 from s12lib.app.decoding import Seen, seen
 from s12lib.app.examples import recorded
 from s12lib.app.render import (
@@ -37,7 +38,6 @@ from s12lib.explain.inputs import LAYERS
 QUEUE_SIZE = 20  # requests in the queue; whoever comes after them is told that the app is busy
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 ENDINGS = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"]
-NOT_UNDERSTOOD = "That is not understood: upload image files, and choose settings from those on the page."
 gr.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment,misc]  # each answer would import Matplotlib
 EMPTY = "<p>Upload an image or pick an example: the answer will be here.</p>"
 CAMERA = 'or <label>take a photo<input type="file" accept="image/*" capture="environment"></label>'
@@ -49,57 +49,6 @@ Images are {", ".join(FORMATS)} up to {MAX_BYTES // 1_000_000} MB, at most {MAX_
 {VISITOR_BYTES // 1_000_000} MB together; of an animation the first frame counts. The middle square of each is reduced
 to 32 × 32 pixels. Your file is deleted as soon as it has been looked at; these pixels and a small preview are kept for
 at most an hour."""
-
-
-class PlainBlocks(gr.Blocks):
-    """Gradio's page, with one plain sentence for the visitor, and no traceback in the log, where an input is wrong."""
-
-    uploads: Uploads
-    is_awaited: Any = None  # set by the gate
-
-    async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **named: Any) -> Any:
-        event = named.get("event_id")
-        if self.is_awaited and not self.is_awaited(named.get("session_hash"), event):
-            raise refusal("The visitor has left.")
-        return await super().process_api(block_fn, inputs, *args, **named)
-
-    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *_args: Any, **_named: Any) -> list[Any]:
-        """What the functions of the page take: what the browser sent, once the files in it are known to be ours.
-
-        Gradio's own way of preparing it copies files about, and fetches those that lie at an address.
-        """
-        if len(inputs) != len(block_fn.inputs):
-            raise refusal(NOT_UNDERSTOOD)
-        for component, value in zip(block_fn.inputs, inputs, strict=True):
-            if isinstance(component, gr.File):
-                self.check_files(value)
-        return inputs
-
-    def check_files(self, files: Any) -> None:
-        """Raise what the visitor is told, unless this is a list of files that were uploaded here, or nothing."""
-        if files in (None, []):
-            return
-        if names_an_address(files):
-            raise refusal("Upload the image itself: the app does not fetch what lies at an address.")
-        if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
-            raise refusal(NOT_UNDERSTOOD)
-        if len(files) > MAX_IMAGES:
-            raise refusal(f"At most {MAX_IMAGES} images go at a time, but there are {len(files)}.")
-        if not all(isinstance(file.get("path"), str) and self.uploads.is_within(file["path"]) for file in files):
-            raise refusal(NOT_UNDERSTOOD)
-
-
-def names_an_address(given: Any, depth: int = 0) -> bool:
-    """Whether there is a file among the inputs that lies elsewhere."""
-    if depth > 9:
-        return False
-    if isinstance(given, dict):
-        return "://" in str(given.get("path")) or any(names_an_address(value, depth + 1) for value in given.values())
-    return isinstance(given, list) and any(names_an_address(value, depth + 1) for value in given)
-
-
-def refusal(message: object) -> gr.Error:
-    return gr.Error(str(message), title="Not possible", print_exception=False)
 
 
 def within(value: Any, least: float, most: float) -> Any:
