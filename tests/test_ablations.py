@@ -51,6 +51,24 @@ def test_multicrop_has_a_column_where_every_run_has_it(tmp_path):
     assert "| +1.00 | +1.00 | +2.00 |" in table
 
 
+def test_what_was_tried_beside_a_recipe_is_told_from_it_by_pairs_of_one_seed(tmp_path):
+    cut = "--trainer.limit_val_batches=20"
+    write_run(tmp_path, "none", 0, 0.90, fields=[cut])
+    write_run(tmp_path, "none", 0, 0.91, fields=[cut, "--model.dirac=plain"])
+    assert ablations.table(tmp_path).endswith("| `--model.dirac=plain` | 1 | +1.00 | +1.00 |  |")
+    write_run(tmp_path, "none", 1, 0.90, fields=[cut])
+    write_run(tmp_path, "none", 1, 0.93, fields=[cut, "--model.dirac=plain"])
+    write_run(tmp_path, "none", 0, 0.99, fields=[cut, "--model.dirac=all"], hardware="another")
+    write_run(tmp_path, "none", 0, 0.99, fields=[cut, "--model.dirac=all"], images={"train": 10, "validation": 5000})
+    write_run(tmp_path, "none", 5, 0.99, fields=[cut, "--model.dirac=all"])
+    assert ablations.table(tmp_path).count("| `--model") == 1
+    assert "| `--model.dirac=plain` | 2 | +2.00 ± 1.00 | +2.00 ± 1.00 |  |" in ablations.table(tmp_path)
+    write_run(tmp_path, "ema", 0, 0.89, fields=[cut])
+    lever, what_was_tried = ablations.table(tmp_path).split("\n\n| tried")
+    assert lever.count("The recipe as it is") == 1
+    assert "The recipe as it is" not in what_was_tried
+
+
 def test_a_lever_is_worth_the_epochs_and_seconds_that_make_up_for_it(tmp_path):
     """From 4 epochs to 8 the recipe gains 2 points: a lever worth 2 points stands for twice the epochs."""
     write_run(tmp_path, "none", 0, 0.93, epochs=8, train_seconds=80.0)

@@ -59,9 +59,9 @@ def read_ablation(path: Path) -> Ablation:
 
 
 def table(folder: Path = FOLDER) -> str:
-    """The Markdown table of what each lever is worth: pairs of runs of the same seed; empty without any pair.
+    """The Markdown tables of what each lever is worth, and of what was tried: pairs of runs of the same seed.
 
-    Raises ResultsError when a file cannot be read.
+    Empty without any pair. Raises ResultsError when a file cannot be read.
     """
     groups: dict[tuple, dict[str, dict[int, Ablation]]] = defaultdict(lambda: defaultdict(dict))
     lengths: dict[tuple, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -89,7 +89,25 @@ def table(folder: Path = FOLDER) -> str:
             header, *lines = ["| " + " | ".join(line) + " |" for line in cells]
             table = [header, "|" + "---|" * len(columns), *lines]
             parts.append("\n".join([caption(kind, epochs, base), "", *table]))
+        if lines := tried(groups, kind, epochs):
+            parts.append("\n".join([*([] if rows else [caption(kind, epochs, base), ""]), *lines]))
     return "\n\n".join(parts)
+
+
+def tried(groups: Mapping[tuple, dict[str, dict[int, Ablation]]], kind: tuple, epochs: int) -> list[str]:
+    """The lines of a table of what was tried beside a recipe: runs of it with further fields, by pairs of one seed."""
+    *alike, fields, where = kind
+    base, lines = groups[kind, epochs][AS_IT_IS], []
+    for (other, length), runs in groups.items():
+        *others, changed, place = other
+        more = [field for field in changed.split() if field not in fields.split()]
+        seeds = sorted(base.keys() & runs[AS_IT_IS].keys())
+        beside = (others, place, length) == (alike, where, epochs) and set(fields.split()) < set(changed.split())
+        if beside and seeds:
+            found = gains(runs[AS_IT_IS], base, seeds)
+            lines.append(f"| {code(' '.join(more))} | {len(seeds)} | {' | '.join(found.values())} |")
+    header = ["| tried beside it | n | worth, points | with flip TTA | with multi-crop TTA |", "|---|---|---|---|---|"]
+    return header + lines if lines else []
 
 
 def caption(kind: tuple, epochs: int, base: dict[int, Ablation]) -> str:
@@ -141,12 +159,19 @@ def row(off: str, base: dict[int, Ablation], without: dict[int, Ablation], slope
         "accuracy with, %": f"{statistics.mean(scores(base, seeds)):.2f}",
         "without, %": f"{statistics.mean(scores(without, seeds)):.2f}",
     }
+    cells |= gains(base, without, seeds)
+    cells["worth, epochs"], cells["worth, seconds"] = in_epochs_and_seconds(base, without, seeds, slope)
+    return cells
+
+
+def gains(runs: dict[int, Ablation], others: dict[int, Ablation], seeds: Sequence[int]) -> dict[str, str]:
+    """By kind of score, how much better the one runs are than the others, in points; empty where a run lacks it."""
+    cells = {}
     for column, key in SCORES.items():
-        known = all(key in runs[seed]["validation"] for runs in (base, without) for seed in seeds)
-        pairs = zip(scores(base, seeds, key), scores(without, seeds, key), strict=True) if known else ()
+        known = all(key in found[seed]["validation"] for found in (runs, others) for seed in seeds)
+        pairs = zip(scores(runs, seeds, key), scores(others, seeds, key), strict=True) if known else ()
         differences = [one - other for one, other in pairs]
         cells[column] = with_error(differences) if differences else ""
-    cells["worth, epochs"], cells["worth, seconds"] = in_epochs_and_seconds(base, without, seeds, slope)
     return cells
 
 
