@@ -58,56 +58,68 @@ def read_ablation(path: Path) -> Ablation:
     return run
 
 
+Groups = dict[tuple[tuple, int], dict[str, dict[int, Ablation]]]
+"""Runs by what a table's have in common, by their epochs, by the lever that is off, and by seed."""
+
+
+def grouped(folder: Path) -> tuple[Groups, dict[tuple, float | None]]:
+    """The stored runs, and for each kind of them the slope of its accuracy. Raises ResultsError for a damaged file."""
+    groups: Groups = defaultdict(lambda: defaultdict(dict))
+    lengths: dict[tuple, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for path in sorted(folder.glob("*.json")):
+        run = read_ablation(path)
+        where = f"{machine(run['hardware'])}, {run['precision']}"
+        sizes = run["images"]["train"], run["images"]["validation"]
+        kind = run["recipe"], run["dataset"], *sizes, " ".join(run["fields"]), where
+        groups[kind, run["epochs"]][run["without"]][run["seed"]] = run
+        if run["without"] == AS_IT_IS:
+            lengths[kind][run["epochs"]].append(100 * run["validation"]["accuracy"])
+    return groups, {kind: slope_of(lengths[kind]) for kind, _ in groups}
+
+
+def rows_of(runs: dict[str, dict[int, Ablation]], slope: float | None) -> list[dict[str, str]]:
+    """A row for each lever of which there is a pair of runs of the same seed."""
+    base = runs[AS_IT_IS]
+    return [row(off, base, runs[off], slope) for off in LEVERS if base.keys() & runs[off].keys()]
+
+
 def table(folder: Path = FOLDER) -> str:
     """The Markdown tables of what each lever is worth, and of what was tried: pairs of runs of the same seed.
 
     Empty without any pair. Raises ResultsError when a file cannot be read.
     """
-    groups: dict[tuple, dict[str, dict[int, Ablation]]] = defaultdict(lambda: defaultdict(dict))
-    lengths: dict[tuple, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for path in sorted(folder.glob("*.json")):
-        run = read_ablation(path)
-        where = f"{machine(run['hardware'])}, {run['precision']}"
-        kind = (
-            run["recipe"],
-            run["dataset"],
-            run["images"]["train"],
-            run["images"]["validation"],
-            " ".join(run["fields"]),
-            where,
-        )
-        groups[kind, run["epochs"]][run["without"]][run["seed"]] = run
-        if run["without"] == AS_IT_IS:
-            lengths[kind][run["epochs"]].append(100 * run["validation"]["accuracy"])
+    groups, slopes = grouped(folder)
     parts = []
     for (kind, epochs), runs in groups.items():
-        base = runs[AS_IT_IS]
-        rows = [row(off, base, runs[off], slope_of(lengths[kind])) for off in LEVERS if base.keys() & runs[off].keys()]
-        if rows:
-            columns = [name for name in rows[0] if any(found[name] for found in rows)]
-            cells = [columns, *([found[name] for name in columns] for found in rows)]
-            header, *lines = ["| " + " | ".join(line) + " |" for line in cells]
-            table = [header, "|" + "---|" * len(columns), *lines]
-            parts.append("\n".join([caption(kind, epochs, base), "", *table]))
-        if lines := tried(groups, kind, epochs):
-            parts.append("\n".join([*([] if rows else [caption(kind, epochs, base), ""]), *lines]))
+        found = rows_of(runs, slopes[kind]), tried(groups, kind, epochs)
+        if tables := [as_table(rows) for rows in found if rows]:
+            parts += [caption(kind, epochs, runs[AS_IT_IS]), *tables]
     return "\n\n".join(parts)
 
 
-def tried(groups: Mapping[tuple, dict[str, dict[int, Ablation]]], kind: tuple, epochs: int) -> list[str]:
-    """The lines of a table of what was tried beside a recipe: runs of it with further fields, by pairs of one seed."""
+def as_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows by column as a Markdown table, without the columns that are empty in all of them."""
+    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+    header, *lines = [
+        "| " + " | ".join(line) + " |" for line in (columns, *([row[n] for n in columns] for row in rows))
+    ]
+    return "\n".join([header, "|" + "---|" * len(columns), *lines])
+
+
+def tried(groups: Groups, kind: tuple, epochs: int) -> list[dict[str, str]]:
+    """What was tried beside a recipe, by column: runs of it with further fields, by pairs of one seed."""
     *alike, fields, where = kind
-    base, lines = groups[kind, epochs][AS_IT_IS], []
+    base, rows = groups[kind, epochs][AS_IT_IS], []
     for (other, length), runs in groups.items():
         *others, changed, place = other
         more = [field for field in changed.split() if field not in fields.split()]
         seeds = sorted(base.keys() & runs[AS_IT_IS].keys())
         beside = (others, place, length) == (alike, where, epochs) and set(fields.split()) < set(changed.split())
         if beside and seeds:
-            found = gains(runs[AS_IT_IS], base, seeds)
-            lines.append(f"| {code(' '.join(more))} | {len(seeds)} | {' | '.join(found.values())} |")
-    header = ["| tried beside it | n | worth, points | with flip TTA | with multi-crop TTA |", "|---|---|---|---|---|"]
-    return header + lines if lines else []
+            rows.append(
+                {"tried beside it": code(" ".join(more)), "n": str(len(seeds))} | gains(runs[AS_IT_IS], base, seeds)
+            )
+    return rows
 
 
 def caption(kind: tuple, epochs: int, base: dict[int, Ablation]) -> str:
@@ -197,21 +209,17 @@ def in_epochs_and_seconds(
 def worth(folder: Path = FOLDER) -> list[dict[str, str]]:
     """What each lever is worth in points of accuracy, over all seeds that both sides have, as rows of a CSV file.
 
-    ``recipe, epochs, lever, n, points, error``: the error is the standard error of the mean, empty with one pair.
+    ``recipe, epochs, lever, n, points, error, more_epochs``: the error is the standard error of the mean, empty with
+    one pair; the last is how many more epochs would do as much, empty where it is not known.
     """
-    runs: dict[tuple, dict[str, dict[int, Ablation]]] = defaultdict(lambda: defaultdict(dict))
-    for run in map(read_ablation, sorted(folder.glob("*.json"))):
-        alike = " ".join(run["fields"]), machine(run["hardware"]), run["precision"], *run["images"].values()
-        runs[run["recipe"], run["epochs"], *alike][run["without"]][run["seed"]] = run
+    groups, slopes = grouped(folder)
     rows = []
-    for (recipe, epochs, *_), found in runs.items():
-        for lever in (lever for lever in LEVERS if found[AS_IT_IS].keys() & found[lever].keys()):
-            seeds = sorted(found[AS_IT_IS].keys() & found[lever].keys())
-            pairs = zip(scores(found[AS_IT_IS], seeds), scores(found[lever], seeds), strict=True)
-            points, _, error = with_error([one - other for one, other in pairs]).partition(" ± ")
+    for (kind, epochs), runs in groups.items():
+        for found in rows_of(runs, slopes[kind]):
+            points, _, error = found["worth, points"].partition(" ± ")
             rows.append(
-                {"recipe": recipe, "epochs": str(epochs), "lever": lever, "n": str(len(seeds))}
-                | {"points": points, "error": error}
+                {"recipe": kind[0], "epochs": str(epochs), "lever": found["lever"], "n": found["n"]}
+                | {"points": points, "error": error, "more_epochs": found["worth, epochs"]}
             )
     return rows
 
