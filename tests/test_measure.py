@@ -126,6 +126,7 @@ def test_the_list_has_every_recipe_and_every_lever_of_the_book(tmp_path):
     for recipe, seeds in plan.SEEDS.items():
         assert [f"{recipe}, seed {seed}" for seed in range(seeds)] == [n for n in names if n.startswith(f"{recipe}, ")]
     assert sum("fast without whitening" in name for name in names) == 3
+    assert sum("sprint without muon" in name for name in names) == 3
     assert "page24, seed 0" not in [job.name for job in plan.jobs(ROOT / "recipes", ROOT / "results")]
 
 

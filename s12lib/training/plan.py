@@ -14,11 +14,12 @@ import torch
 from torch.nn import functional as F
 
 from s12lib.model import PageResNet
+from s12lib.results.ablations import AS_IT_IS
 from s12lib.training import ablate, hardware, measure, provenance
 
 SEEDS = {"fast": 5, "sprint": 5, "page24": 5, "long": 3}
 """The recipes by worth, and on how many seeds each is measured."""
-ABLATIONS = {"fast": 3}
+ABLATIONS = {"fast": 3, "sprint": 3}
 """The recipes whose levers are switched off one at a time, and on how many seeds."""
 HELD_OUT = 5000
 H100 = 139_000
@@ -54,7 +55,8 @@ def jobs(recipes: Path = Path("recipes"), folder: Path = Path("results")) -> lis
         for seed in range(count):
             for without in ablate.missing(config, recipe, epochs, seed, HELD_OUT, folder / "ablations"):
                 images = epochs * (50_000 - HELD_OUT) + HELD_OUT
-                label = f"{name} without {without}, seed {seed}"
+                what = "on held-out images" if without == AS_IT_IS else f"without {without}"
+                label = f"{name} {what}, seed {seed}"
                 found.append(Job(label, images, partial(ablate.train, config, epochs, seed, without, HELD_OUT)))
     return found
 
