@@ -15,6 +15,7 @@ GOALS = {
 }
 """For the mean of several runs on CIFAR-10, set before any was made, in percent."""
 VIEWS = {"test_accuracy": "", "test_accuracy_tta": " with flip TTA", "test_accuracy_multicrop": " with multi-crop TTA"}
+"""A test's three accuracies, and how people call them."""
 PUBLISHED_EPOCHS = (
     ("Page's network, part 4 of his series, median of 50 runs", 24.0),
     ("Page's last network, mean of 400 runs", 10.0),
