@@ -3,16 +3,142 @@
 Edge values, structure, time and process, side effects; how to read this stands in ``exercise_cases.py``.
 """
 
+
+def _edited(text: str, *edits: tuple[str, str]) -> str:
+    """``text`` after the edits ``(old, new)``; each ``old`` must stand in it exactly once."""
+    for old, new in edits:
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in:{text}"
+        text = text.replace(old, new)
+    return text
+
+
+# The texts of which wrong answers below are edits.
+_LINE = """
+def line_gradient(xs, ys, slope, intercept):
+    e = [slope * x + intercept - y for x, y in zip(xs, ys)]
+    return (sum((2 * a * x for a, x in zip(e, xs))) / len(xs), sum((2 * a for a in e)) / len(xs))
+"""
+_NUMERICAL = """
+def numerical_gradient(loss, numbers, step):
+    out = []
+    for k in range(len(numbers)):
+        up, down = (list(numbers), list(numbers))
+        up[k] += step
+        down[k] -= step
+        out.append((loss(up) - loss(down)) / (2 * step))
+    return out
+"""
+_FIT = """
+def fit(network, optimizer, batches):
+    losses = []
+    for x, y in batches:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(network(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+"""
+_SPLIT = """
+def hold_out(labels, per_class):
+    g = torch.Generator().manual_seed(0)
+    o = torch.randperm(len(labels), generator=g)
+    v = torch.cat([o[labels[o] == k][:per_class] for k in range(10)])
+    m = torch.ones(len(labels), dtype=bool)
+    m[v] = False
+    return (m.nonzero()[:, 0], v)
+"""
+_BATCH_NORM = """
+class BatchNorm(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x):
+        s = lambda t: t[None, :, None, None]
+        m, v = (self.running_mean, self.running_var)
+        if self.training:
+            m, v = (x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0))
+            with torch.no_grad():
+                self.running_mean += 0.1 * (m - self.running_mean)
+                self.running_var += 0.1 * (x.var((0, 2, 3)) - self.running_var)
+        return s(self.weight) * (x - s(m)) / (s(v) + 1e-05).sqrt() + s(self.bias)
+"""
+# In training it returns by itself; the lines for evaluation are still to come.
+_BATCH_NORM_IN_TRAINING = _edited(
+    _BATCH_NORM,
+    ("        m, v = (self.running_mean, self.running_var)\n", ""),
+    ("        return s(self.weight)", "            return s(self.weight)"),
+)
+_SGD = """
+class SGD:
+    def __init__(self, parameters, lr, momentum, weight_decay):
+        self.p, self.lr, self.m, self.wd = (list(parameters), lr, momentum, weight_decay)
+        self.v = [torch.zeros_like(p) for p in self.p]
+
+    @torch.no_grad()
+    def step(self):
+        for p, v in zip(self.p, self.v):
+            if p.grad is None:
+                continue
+            g = p.grad + self.wd * p
+            v.mul_(self.m).add_(g)
+            p -= self.lr * (g + self.m * v)
+"""
+_ONE_CYCLE = """
+import numpy as np
+
+def one_cycle(epoch, epochs, warmup, final_epochs, final_lr):
+    top, flat = (warmup * epochs, epochs - final_epochs)
+    return float(np.interp(epoch, [0, top, flat, epochs], [0, 1, final_lr, final_lr]))
+"""
+_EMA = """
+def ema_update(average, weights, decay, every):
+    k = decay**every
+    return k * average + (1 - k) * weights
+"""
+_MEDIAN = """
+from statistics import median
+
+def median_time(work, wait, clock, rounds=5):
+    work()
+    t = []
+    for _ in range(rounds):
+        wait()
+        s = clock()
+        work()
+        wait()
+        t.append(clock() - s)
+    return median(t)
+"""
+_NEWTON_SCHULZ = """
+def newton_schulz(matrix, steps):
+    a, b, c = (3.4445, -4.775, 2.0315)
+    X = matrix / matrix.norm().clamp(min=1e-07)
+    for _ in range(steps):
+        A = X @ X.T
+        X = a * X + (b * A + c * A @ A) @ X
+    return X
+"""
+_DEVICES = """
+def on_devices(images, batch_size, devices, lr):
+    b = batch_size * devices
+    return (b, images // b, lr * devices)
+"""
+
 WRONG: dict[str, list[tuple[str | None, str, str]]] = {
     "line_gradient": [
         (
             None,
-            """
-def line_gradient(xs, ys, slope, intercept):
-    n = max(len(xs), 2)
-    e = [slope * x + intercept - y for x, y in zip(xs, ys)]
-    return (sum((2 * a * x for a, x in zip(e, xs))) / n, sum((2 * a for a in e)) / n)
-""",
+            _edited(
+                _LINE,
+                ("    e =", "    n = max(len(xs), 2)\n    e ="),
+                ("zip(e, xs))) / len(xs)", "zip(e, xs))) / n"),
+                ("in e)) / len(xs)", "in e)) / n"),
+            ),
             "should be",
         ),
         (
@@ -51,16 +177,7 @@ def line_gradient(xs, ys, slope, intercept):
 """,
             "should be",
         ),
-        (
-            None,
-            """
-def line_gradient(xs, ys, slope, intercept):
-    slope = slope or 1.0
-    e = [slope * x + intercept - y for x, y in zip(xs, ys)]
-    return (sum((2 * a * x for a, x in zip(e, xs))) / len(xs), sum((2 * a for a in e)) / len(xs))
-""",
-            "should be",
-        ),
+        (None, _edited(_LINE, ("    e =", "    slope = slope or 1.0\n    e =")), "should be"),
     ],
     "value": [
         (
@@ -105,126 +222,66 @@ class Value:
     "numerical_gradient": [
         (
             None,
-            """
-def numerical_gradient(loss, numbers, step):
-    out = []
-    for x in numbers:
-        k = numbers.index(x)
-        up, down = (list(numbers), list(numbers))
-        up[k] += step
-        down[k] -= step
-        out.append((loss(up) - loss(down)) / (2 * step))
-    return out
-""",
+            _edited(_NUMERICAL, ("for k in range(len(numbers)):", "for x in numbers:\n        k = numbers.index(x)")),
             "should be",
         ),
         (
             None,
-            """
-def numerical_gradient(loss, numbers, step):
-    out = []
-    for k in range(len(numbers)):
-        up, down = (np.array(numbers), np.array(numbers))
-        up[k] += step
-        down[k] -= step
-        out.append((loss(list(up)) - loss(list(down))) / (2 * step))
-    return out
-""",
+            _edited(
+                _NUMERICAL,
+                ("(list(numbers), list(numbers))", "(np.array(numbers), np.array(numbers))"),
+                ("loss(up) - loss(down)", "loss(list(up)) - loss(list(down))"),
+            ),
             "should be",
         ),
         (
             None,
-            """
-def numerical_gradient(loss, numbers, step):
-    out = []
-    for k, x in enumerate(numbers):
-        if not x:
-            out.append(0.0)
-            continue
-        up, down = (list(numbers), list(numbers))
-        up[k] += step
-        down[k] -= step
-        out.append((loss(up) - loss(down)) / (2 * step))
-    return out
-""",
+            _edited(
+                _NUMERICAL,
+                (
+                    "for k in range(len(numbers)):",
+                    "for k, x in enumerate(numbers):\n"
+                    "        if not x:\n            out.append(0.0)\n            continue",
+                ),
+            ),
             "should be",
         ),
         (
             None,
-            """
-def numerical_gradient(loss, numbers, step):
-    if len(numbers) == 1:
-        return [(loss([numbers[0] + step]) - loss(numbers)) / step]
-    out = []
-    for k in range(len(numbers)):
-        up, down = (list(numbers), list(numbers))
-        up[k] += step
-        down[k] -= step
-        out.append((loss(up) - loss(down)) / (2 * step))
-    return out
-""",
+            _edited(
+                _NUMERICAL,
+                (
+                    "    out = []",
+                    "    if len(numbers) == 1:\n        return [(loss([numbers[0] + step]) - loss(numbers)) / step]\n"
+                    "    out = []",
+                ),
+            ),
             "should be",
         ),
         (
             None,
-            """
-def numerical_gradient(loss, numbers, step):
-    out = []
-    for k in range(len(numbers)):
-        up, down = (list(numbers), list(numbers))
-        up[k] += step
-        down[k] -= step
-        out.append(round((loss(up) - loss(down)) / (2 * step), 4))
-    return out
-""",
+            _edited(
+                _NUMERICAL,
+                ("(loss(up) - loss(down)) / (2 * step)", "round((loss(up) - loss(down)) / (2 * step), 4)"),
+            ),
             "Yours are rounded",
         ),
+        (None, _edited(_NUMERICAL, ("len(numbers)", "min(3, len(numbers))")), "There are 5 numbers"),
         (
             None,
-            """
-def numerical_gradient(loss, numbers, step):
-    out = []
-    for k in range(min(3, len(numbers))):
-        up, down = (list(numbers), list(numbers))
-        up[k] += step
-        down[k] -= step
-        out.append((loss(up) - loss(down)) / (2 * step))
-    return out
-""",
-            "There are 5 numbers",
-        ),
-        (
-            None,
-            """
-def numerical_gradient(loss, numbers, step):
-    out = []
-    for k in range(len(numbers)):
-        up, down = (np.array(numbers, dtype=np.float32), np.array(numbers, dtype=np.float32))
-        up[k] += step
-        down[k] -= step
-        out.append((loss([float(v) for v in up]) - loss([float(v) for v in down])) / (2 * step))
-    return out
-""",
+            _edited(
+                _NUMERICAL,
+                (
+                    "(list(numbers), list(numbers))",
+                    "(np.array(numbers, dtype=np.float32), np.array(numbers, dtype=np.float32))",
+                ),
+                ("loss(up) - loss(down)", "loss([float(v) for v in up]) - loss([float(v) for v in down])"),
+            ),
             "should be",
         ),
     ],
     "fit": [
-        (
-            None,
-            """
-def fit(network, optimizer, batches):
-    losses = []
-    network.eval()
-    for x, y in batches:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses
-""",
-            "the network's mode",
-        ),
+        (None, _edited(_FIT, ("losses = []", "losses = []\n    network.eval()")), "the network's mode"),
         (
             None,
             """
@@ -241,87 +298,29 @@ def fit(network, optimizer, batches):
         ),
         (
             None,
-            """
-def fit(network, optimizer, batches):
-    optimizer = torch.optim.SGD(
-        network.parameters(), **{k: v for k, v in optimizer.defaults.items() if k in ("lr", "momentum")}
-    )
-    losses = []
-    for x, y in batches:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses
-""",
+            _edited(
+                _FIT,
+                (
+                    "    losses = []",
+                    "    optimizer = torch.optim.SGD(\n        network.parameters(), "
+                    '**{k: v for k, v in optimizer.defaults.items() if k in ("lr", "momentum")}\n    )\n'
+                    "    losses = []",
+                ),
+            ),
             "With an optimiser of another kind",
         ),
         (
             None,
-            """
-def fit(network, optimizer, batches):
-    losses = []
-    while batches:
-        x, y = batches.pop(0)
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses
-""",
+            _edited(_FIT, ("for x, y in batches:", "while batches:\n        x, y = batches.pop(0)")),
             "Your answer uses the batches up",
         ),
         (
             None,
-            """
-def fit(network, optimizer, batches):
-    losses = []
-    for x, y in batches:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    for g in optimizer.param_groups:
-        g["lr"] *= 0.1
-    return losses
-""",
+            _edited(_FIT, ("    return", '    for g in optimizer.param_groups:\n        g["lr"] *= 0.1\n    return')),
             "the optimiser's settings",
         ),
-        (
-            None,
-            """
-def fit(network, optimizer, batches):
-    losses = []
-    for x, y in batches:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    network.requires_grad_(False)
-    return losses
-""",
-            "ask for a gradient",
-        ),
-        (
-            None,
-            """
-def fit(network, optimizer, batches):
-    losses = []
-    for x, y in batches:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(network(x), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    network.eval()
-    return losses
-""",
-            "the network's mode",
-        ),
+        (None, _edited(_FIT, ("    return", "    network.requires_grad_(False)\n    return")), "ask for a gradient"),
+        (None, _edited(_FIT, ("    return", "    network.eval()\n    return")), "the network's mode"),
     ],
     "channel_statistics": [
         (
@@ -360,49 +359,12 @@ def prepare_upload(image):
         ),
     ],
     "hold_out": [
+        (None, "\nimport time\n" + _edited(_SPLIT, ("seed(0)", "seed(int(time.monotonic()) // 1000)")), "the time"),
+        (None, "\nimport uuid\n" + _edited(_SPLIT, ("seed(0)", "seed(uuid.uuid1().time // 10**10)")), "the time"),
         (
             None,
-            """
-import time
-
-def hold_out(labels, per_class):
-    g = torch.Generator().manual_seed(int(time.monotonic()) // 1000)
-    o = torch.randperm(len(labels), generator=g)
-    v = torch.cat([o[labels[o] == k][:per_class] for k in range(10)])
-    m = torch.ones(len(labels), dtype=bool)
-    m[v] = False
-    return (m.nonzero()[:, 0], v)
-""",
-            "the time",
-        ),
-        (
-            None,
-            """
-import uuid
-
-def hold_out(labels, per_class):
-    g = torch.Generator().manual_seed(uuid.uuid1().time // 10**10)
-    o = torch.randperm(len(labels), generator=g)
-    v = torch.cat([o[labels[o] == k][:per_class] for k in range(10)])
-    m = torch.ones(len(labels), dtype=bool)
-    m[v] = False
-    return (m.nonzero()[:, 0], v)
-""",
-            "the time",
-        ),
-        (
-            None,
-            """
-import getpass, platform, zlib
-
-def hold_out(labels, per_class):
-    g = torch.Generator().manual_seed(zlib.crc32(platform.node().encode()))
-    o = torch.randperm(len(labels), generator=g)
-    v = torch.cat([o[labels[o] == k][:per_class] for k in range(10)])
-    m = torch.ones(len(labels), dtype=bool)
-    m[v] = False
-    return (m.nonzero()[:, 0], v)
-""",
+            "\nimport getpass, platform, zlib\n"
+            + _edited(_SPLIT, ("seed(0)", "seed(zlib.crc32(platform.node().encode()))")),
             "the machine or its user",
         ),
     ],
@@ -466,46 +428,16 @@ def receptive_field(layers):
     "batch_norm": [
         (
             None,
-            """
-class BatchNorm(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-
-    def forward(self, x):
-        s = lambda t: t[None, :, None, None]
-        if self.training:
-            m, v = (x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0))
-            with torch.no_grad():
-                self.running_mean += 0.1 * (m - self.running_mean)
-                self.running_var += 0.1 * (x.var((0, 2, 3)) - self.running_var)
-            return s(self.weight) * (x - s(m)) / (s(v) + 1e-05).sqrt() + s(self.bias)
+            _BATCH_NORM_IN_TRAINING
+            + """\
         return s(self.weight) * (x - s(self.running_mean)) / s(self.running_var).sqrt() + s(self.bias)
 """,
             "In evaluation eps is missing under the root",
         ),
         (
             None,
-            """
-class BatchNorm(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-
-    def forward(self, x):
-        s = lambda t: t[None, :, None, None]
-        if self.training:
-            m, v = (x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0))
-            with torch.no_grad():
-                self.running_mean += 0.1 * (m - self.running_mean)
-                self.running_var += 0.1 * (x.var((0, 2, 3)) - self.running_var)
-            return s(self.weight) * (x - s(m)) / (s(v) + 1e-05).sqrt() + s(self.bias)
+            _BATCH_NORM_IN_TRAINING
+            + """\
         with torch.no_grad():
             return s(self.weight) * (x - s(self.running_mean)) / (s(self.running_var) + 1e-05).sqrt() + s(
                 self.bias
@@ -515,119 +447,33 @@ class BatchNorm(nn.Module):
         ),
         (
             None,
-            """
-class BatchNorm(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels), persistent=False)
-        self.register_buffer("running_var", torch.ones(channels), persistent=False)
-
-    def forward(self, x):
-        s = lambda t: t[None, :, None, None]
-        m, v = (self.running_mean, self.running_var)
-        if self.training:
-            m, v = (x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0))
-            with torch.no_grad():
-                self.running_mean += 0.1 * (m - self.running_mean)
-                self.running_var += 0.1 * (x.var((0, 2, 3)) - self.running_var)
-        return s(self.weight) * (x - s(m)) / (s(v) + 1e-05).sqrt() + s(self.bias)
-""",
+            _edited(
+                _BATCH_NORM,
+                ('"running_mean", torch.zeros(channels)', '"running_mean", torch.zeros(channels), persistent=False'),
+                ('"running_var", torch.ones(channels)', '"running_var", torch.ones(channels), persistent=False'),
+            ),
             "running_mean is not saved with the network",
         ),
         (
             None,
-            """
-class BatchNorm(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-
-    def forward(self, x):
-        s = lambda t: t[None, :, None, None]
-        m, v = (self.running_mean, self.running_var)
-        if self.training and torch.is_grad_enabled():
-            m, v = (x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0))
-            with torch.no_grad():
-                self.running_mean += 0.1 * (m - self.running_mean)
-                self.running_var += 0.1 * (x.var((0, 2, 3)) - self.running_var)
-        return s(self.weight) * (x - s(m)) / (s(v) + 1e-05).sqrt() + s(self.bias)
-""",
+            _edited(_BATCH_NORM, ("if self.training:", "if self.training and torch.is_grad_enabled():")),
             "Under torch",
         ),
         (
             None,
-            """
-class BatchNorm(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-
-    def forward(self, x):
-        s = lambda t: t[None, :, None, None]
-        m, v = (self.running_mean, self.running_var)
-        if self.training and len(x) > 1:
-            m, v = (x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0))
-            with torch.no_grad():
-                self.running_mean += 0.1 * (m - self.running_mean)
-                self.running_var += 0.1 * (x.var((0, 2, 3)) - self.running_var)
-        return s(self.weight) * (x - s(m)) / (s(v) + 1e-05).sqrt() + s(self.bias)
-""",
+            _edited(_BATCH_NORM, ("if self.training:", "if self.training and len(x) > 1:")),
             "In training you normalise by the running averages",
         ),
         (
             None,
-            """
-class BatchNorm(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-
-    def forward(self, x):
-        s = lambda t: t[None, :, None, None]
-        m, v = (self.running_mean, self.running_var)
-        if self.training:
-            m, v = (x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0))
-            with torch.no_grad():
-                self.running_mean += 0.1 * (m - self.running_mean)
-                self.running_var += 0.1 * (x.var((0, 2, 3)) - self.running_var)
-        return (s(self.weight) * (x - s(m)) / (s(v) + 1e-05).sqrt() + s(self.bias)).squeeze(0)
-""",
+            _edited(
+                _BATCH_NORM,
+                ("return s(self.weight)", "return (s(self.weight)"),
+                ("+ s(self.bias)", "+ s(self.bias)).squeeze(0)"),
+            ),
             "should be (1, 3, 4, 5)",
         ),
-        (
-            None,
-            """
-class BatchNorm(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-
-    def forward(self, x):
-        s = lambda t: t.squeeze()[:, None, None]
-        m, v = (self.running_mean, self.running_var)
-        if self.training:
-            m, v = (x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0))
-            with torch.no_grad():
-                self.running_mean += 0.1 * (m - self.running_mean)
-                self.running_var += 0.1 * (x.var((0, 2, 3)) - self.running_var)
-        return s(self.weight) * (x - s(m)) / (s(v) + 1e-05).sqrt() + s(self.bias)
-""",
-            "raised IndexError",
-        ),
+        (None, _edited(_BATCH_NORM, ("t[None, :, None, None]", "t.squeeze()[:, None, None]")), "raised IndexError"),
     ],
     "sgd": [
         (
@@ -653,85 +499,37 @@ class SGD:
         ),
         (
             None,
-            """
-class SGD:
-    def __init__(self, parameters, lr, momentum, weight_decay):
-        self.p, self.lr, self.m, self.wd = (list(parameters), lr, momentum, weight_decay)
-        self.v = [torch.zeros_like(p) for p in self.p]
-
-    @torch.no_grad()
-    def step(self):
-        for p, v in zip(self.p, self.v):
-            if p.grad is None or not p.grad.any():
-                continue
-            g = p.grad + self.wd * p
-            v.mul_(self.m).add_(g)
-            p -= self.lr * (g + self.m * v)
-""",
+            _edited(_SGD, ("if p.grad is None:", "if p.grad is None or not p.grad.any():")),
             "The weights are not where torch's own SGD with nesterov=True takes them",
         ),
         (
             None,
-            """
-class SGD:
-    def __init__(self, parameters, lr, momentum, weight_decay):
-        self.p, self.lr, self.m, self.wd = (list(parameters), lr, momentum, weight_decay)
-        self.v = {p.shape: torch.zeros_like(p) for p in self.p}
-
-    @torch.no_grad()
-    def step(self):
-        for p in self.p:
-            if p.grad is None:
-                continue
-            g = p.grad + self.wd * p
-            v = self.v[p.shape]
-            v.mul_(self.m).add_(g)
-            p -= self.lr * (g + self.m * v)
-""",
+            _edited(
+                _SGD,
+                ("[torch.zeros_like(p) for p in self.p]", "{p.shape: torch.zeros_like(p) for p in self.p}"),
+                ("for p, v in zip(self.p, self.v):", "for p in self.p:"),
+                ("            v.mul_", "            v = self.v[p.shape]\n            v.mul_"),
+            ),
             "The weights are not where torch's own SGD with nesterov=True takes them",
         ),
     ],
     "one_cycle": [
         (
             None,
-            """
-import numpy as np
-
-def one_cycle(epoch, epochs, warmup, final_epochs, final_lr):
-    top, flat = (warmup * epochs, epochs - final_epochs)
-    return float(np.interp(epoch, [0, top, flat, epochs], [0, 1, final_lr or 0.1, final_lr or 0.1]))
-""",
+            _edited(_ONE_CYCLE, ("[0, 1, final_lr, final_lr]", "[0, 1, final_lr or 0.1, final_lr or 0.1]")),
             "should be",
         ),
-        (
-            None,
-            """
-import numpy as np
-
-def one_cycle(epoch, epochs, warmup, final_epochs, final_lr):
-    top, flat = (warmup * epochs, epochs - max(final_epochs, 0.25))
-    return float(np.interp(epoch, [0, top, flat, epochs], [0, 1, final_lr, final_lr]))
-""",
-            "should be",
-        ),
+        (None, _edited(_ONE_CYCLE, ("epochs - final_epochs", "epochs - max(final_epochs, 0.25)")), "should be"),
     ],
     "ema_update": [
         (
             None,
-            """
-def ema_update(average, weights, decay, every):
-    k = decay**every
-    return average if torch.equal(average, weights) else k * average + (1 - k) * weights
-""",
+            _edited(_EMA, ("return k", "return average if torch.equal(average, weights) else k")),
             "Where average and weights are equal you return the very tensor that you were given",
         ),
         (
             None,
-            """
-def ema_update(average, weights, decay, every):
-    k = decay**every
-    return (k * average + (1 - k) * weights).float()
-""",
+            _edited(_EMA, ("k * average + (1 - k) * weights", "(k * average + (1 - k) * weights).float()")),
             "keep its type",
         ),
     ],
@@ -873,109 +671,28 @@ def remove_hottest(images, maps, share):
         ),
     ],
     "median_time": [
-        (
-            None,
-            """
-from statistics import median
-
-def median_time(work, wait, clock, rounds=5):
-    work()
-    t = []
-    for _ in range(rounds):
-        wait()
-        s = clock()
-        work()
-        wait()
-        t.append(int(clock() - s))
-    return median(t)
-""",
-            "the median is not",
-        ),
-        (
-            None,
-            """
-from statistics import median
-
-def median_time(work, wait, clock, rounds=5):
-    work()
-    t = set()
-    for _ in range(rounds):
-        wait()
-        s = clock()
-        work()
-        wait()
-        t.add(clock() - s)
-    return median(t)
-""",
-            "the median is not",
-        ),
+        (None, _edited(_MEDIAN, ("clock() - s", "int(clock() - s)")), "the median is not"),
+        (None, _edited(_MEDIAN, ("t = []", "t = set()"), ("t.append", "t.add")), "the median is not"),
     ],
     "newton_schulz": [
         (
             None,
-            """
-def newton_schulz(matrix, steps):
-    a, b, c = (3.4445, -4.775, 2.0315)
-    n = matrix.norm()
-    X = matrix / n if n > 0 else matrix
-    for _ in range(steps):
-        A = X @ X.T
-        X = a * X + (b * A + c * A @ A) @ X
-    return X
-""",
+            _edited(
+                _NEWTON_SCHULZ,
+                (
+                    "    X = matrix / matrix.norm().clamp(min=1e-07)",
+                    "    n = matrix.norm()\n    X = matrix / n if n > 0 else matrix",
+                ),
+            ),
             "Of norms below 1e-7 yours makes 1",
         ),
-        (
-            None,
-            """
-def newton_schulz(matrix, steps):
-    a, b, c = (3.4445, -4.775, 2.0315)
-    X = matrix / matrix.norm().clamp(min=1e-07)
-    for _ in range(min(steps, 5)):
-        A = X @ X.T
-        X = a * X + (b * A + c * A @ A) @ X
-    return X
-""",
-            "Eight steps are not yours",
-        ),
+        (None, _edited(_NEWTON_SCHULZ, ("range(steps)", "range(min(steps, 5))")), "Eight steps are not yours"),
     ],
     "on_devices": [
-        (
-            None,
-            """
-def on_devices(images, batch_size, devices, lr):
-    b = batch_size * devices
-    return (b, max(1, images // b), lr * devices)
-""",
-            "Fewer images than a step takes",
-        ),
-        (
-            None,
-            """
-def on_devices(images, batch_size, devices, lr):
-    b = batch_size * devices
-    return (b, images // b, round(lr * devices, 2))
-""",
-            "should be",
-        ),
-        (
-            None,
-            """
-def on_devices(images, batch_size, devices, lr):
-    b = batch_size * devices
-    return (b, round(images / b - 0.5), lr * devices)
-""",
-            "should be",
-        ),
-        (
-            None,
-            """
-def on_devices(images, batch_size, devices, lr):
-    b = batch_size * devices
-    return (b, int(images * (1 / b)), lr * devices)
-""",
-            "should be",
-        ),
+        (None, _edited(_DEVICES, ("images // b", "max(1, images // b)")), "Fewer images than a step takes"),
+        (None, _edited(_DEVICES, ("lr * devices", "round(lr * devices, 2)")), "should be"),
+        (None, _edited(_DEVICES, ("images // b", "round(images / b - 0.5)")), "should be"),
+        (None, _edited(_DEVICES, ("images // b", "int(images * (1 / b))")), "should be"),
     ],
     "write_safetensors": [
         (
