@@ -562,6 +562,7 @@ viz.show(viz.bars(gains, title, where, axis, "{:.2f}"))
 from s12lib.results.ablations import load_worth
 
 rows = [row for row in load_worth() if row["recipe"] == "fast"]
+rows = [row for row in rows if row["images"] == "10000"]
 worth = {
     f"{row['lever']} (n = {row['n']})": (
         float(row["points"]),

@@ -67,6 +67,9 @@ def test_what_was_tried_beside_a_recipe_is_told_from_it_by_pairs_of_one_seed(tmp
     lever, what_was_tried = ablations.table(tmp_path).split("\n\n| tried")
     assert lever.count("The recipe as it is") == 1
     assert "The recipe as it is" not in what_was_tried
+    write_run(tmp_path, "none", 1, 0.94, fields=["--model.dirac=plain", "--model.lookahead=true", cut])
+    assert "| `--model.lookahead=true` | 1 | +1.00 | +1.00 |" in ablations.table(tmp_path), "beside the nearest run"
+    assert ablations.table(tmp_path).count("lookahead=true") == 1
 
 
 def test_a_lever_is_worth_the_epochs_and_seconds_that_make_up_for_it(tmp_path):
@@ -122,6 +125,16 @@ def test_runs_that_differ_in_more_than_the_lever_are_not_compared(tmp_path):
     write_run(tmp_path, "ema", 0, 0.92, config=config)
     with pytest.raises(ResultsError, match="differ in more than the lever ema"):
         ablations.table(tmp_path)
+
+
+def test_a_field_that_says_nothing_without_the_lever_is_no_other_difference(tmp_path):
+    for without, model in (
+        ("none", {"muon_lr": 0.24, "muon_momentum": 0.6}),
+        ("muon", {"muon_lr": 0.0, "muon_momentum": 0.6}),
+    ):
+        model |= {"whiten": True, "ema_decay": 0.0}
+        write_run(tmp_path, without, 0, 0.9, config={"model": model, "data": {"crop": 2}})
+    assert "| muon | `model.muon_lr`: 0.24, 0.0 | 1 |" in ablations.table(tmp_path)
 
 
 def test_a_run_in_which_the_lever_was_not_off_is_not_compared(tmp_path):
@@ -190,16 +203,9 @@ def test_every_lever_was_switched_off_once_in_the_shortest_recipe_that_pulls_it(
 
 def test_worth_as_a_csv_holds_each_lever_with_its_error_where_it_has_one():
     rows = ablations.worth(Path(__file__).parent.parent / "results/ablations")
-    assert {
-        "recipe": "fast",
-        "epochs": "11",
-        "lever": "whitening",
-        "n": "1",
-        "points": "+2.86",
-        "error": "",
-        "more_epochs": "",
-    } in rows
-    assert ablations.as_csv(rows).splitlines()[0] == "recipe,epochs,lever,n,points,error,more_epochs"
+    whitening = {"recipe": "fast", "images": "10000", "epochs": "11", "lever": "whitening"}
+    assert whitening | {"n": "1", "points": "+2.86", "error": ""} in rows
+    assert ablations.as_csv(rows).splitlines()[0] == "recipe,images,epochs,lever,n,points,error"
     assert len(ablations.as_csv(rows).splitlines()) == 1 + len(rows)
     assert ablations.as_csv([]) == ""
 

@@ -17,6 +17,7 @@ from s12lib.data.image_files import MAX_BYTES
 pytestmark = pytest.mark.xdist_group("app")
 
 PHONE = 390  # pixels
+BOX = "#ask input[type=file]:not([capture])"  # Gradio's, and not the one for the camera
 EVERY_FIELD = "input:not([type=hidden]):not([type=file]), button, select, textarea"
 NAMELESS = f"""[...document.querySelectorAll('{EVERY_FIELD}')].filter(e => e.offsetParent && !(
     e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.title || e.innerText.trim() ||
@@ -38,7 +39,7 @@ class Visitor:
         self.page.on("request", lambda request: self.note(request.url, address))
         self.page.goto(address)
         self.page.locator("article.answer").first.wait_for()
-        self.page.locator("#ask input[type=file]").first.wait_for(state="attached")
+        self.page.locator(BOX).first.wait_for(state="attached")
 
     def note(self, url: str, address: str) -> None:
         if urlparse(url).netloc not in (urlparse(address).netloc, ""):
@@ -46,7 +47,7 @@ class Visitor:
 
     def upload(self, name: str, content: bytes) -> None:
         file = {"name": name, "mimeType": "image/png", "buffer": content}
-        self.page.locator("#ask input[type=file]").first.set_input_files(file)
+        self.page.locator(BOX).first.set_input_files(file)
 
     def sees(self, *beginnings: str) -> None:
         """Wait until the answers are these, by what the first line of each begins with."""
@@ -98,7 +99,7 @@ def test_a_wrong_file_is_refused_in_one_sentence_and_the_next_image_works(visito
 def test_it_opens_with_an_answer_and_the_answer_follows_the_files(visitor):
     assert visitor.page.locator("article.answer h2").count() == 1
     files = [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in (GOOD, OTHER)]
-    visitor.page.locator("#ask input[type=file]").first.set_input_files(files)
+    visitor.page.locator(BOX).first.set_input_files(files)
     visitor.sees(GOOD[0], OTHER[0])
     visitor.page.locator("#ask button[aria-label*=emove]").first.click()
     visitor.sees(OTHER[0])
@@ -181,12 +182,20 @@ def test_a_phone_offers_its_camera_and_a_desk_does_not(browser, app, visitor):
     assert not visitor.page.locator("#camera").is_visible()
     holder = Visitor(browser, app.address, viewport={"width": PHONE, "height": 800}, is_mobile=True, has_touch=True)
     assert holder.page.locator("#camera").is_visible()
-    for name in ("first.png", "second.png"):
-        photo = {"name": name, "mimeType": "image/png", "buffer": GOOD[1]}
+    for names in (["first.png"], ["first.png", "second.png"]):
+        photo = {"name": names[-1], "mimeType": "image/png", "buffer": GOOD[1]}
         holder.page.locator("#camera input").set_input_files(photo)
-        holder.page.locator("#answer h2", has_text=name).wait_for()
+        holder.sees(*names)
     holder.page.get_by_role("button", name="Add images").wait_for()
     holder.context.close()
+
+
+def test_an_image_that_comes_while_another_is_on_its_way_is_not_lost_in_silence(visitor):
+    visitor.page.route("**/gradio_api/upload*", lambda route: None)  # an upload that never ends
+    visitor.upload(*GOOD)
+    visitor.page.locator(BOX).wait_for(state="detached")
+    visitor.page.evaluate(PASTE, ["pasted.png", base64.b64encode(GOOD[1]).decode()])
+    assert "Wait until the last image has arrived" in visitor.page.locator("#notice").inner_text()
 
 
 def test_a_full_queue_is_answered_with_the_busy_sentence(visitor):

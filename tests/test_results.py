@@ -143,6 +143,8 @@ def test_a_recipe_stands_among_those_that_reach_94_percent_when_its_mean_does(tm
     records.record(RUN | {"recipe": "sprint", "recipe_hash": "0" * 12}, with_crops, "c" * 64, tmp_path)
     assert "| **sprint**, 1 run: 94.04% with multi-crop TTA |" in goals.epochs_to_94(tmp_path)
     assert goals.goals(tmp_path).endswith("94.04% with multi-crop TTA, where the goal was 94.0%: met.")
+    records.record(RUN | {"recipe": "sprint", "recipe_hash": "0" * 12, "seed": 1}, METRICS, "d" * 64, tmp_path)
+    assert "sprint" not in goals.goals(tmp_path) + goals.epochs_to_94(tmp_path), "one run has no crops on record"
     epochs = [float(line.split("|")[2]) for line in goals.epochs_to_94(tmp_path).splitlines()[2:]]
     assert epochs == sorted(epochs)
 

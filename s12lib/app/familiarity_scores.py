@@ -5,8 +5,8 @@ shall say the same of an image. Lesson 09 compares them. Measured on 2026-11-28 
 images, a threshold from half of the test set and 250 strangers of a kind: the energy warns of 4.3% of the other half
 and 52% of pieces of photographs, with the 10th neighbour of 4.0% and 88%. Of the app's own temple, flower and face the
 energy warns of none, the two together of the flower, and none of these scores of all three. What the exported file does
-give out holds no better score than the energy: of twenty made of logits and class maps, and of each added to the
-energy, the best warn of 59% of the pieces, and rank them below real images less surely (AUROC 0.909 for 0.920).
+give out, logits and class maps, held nothing better: statistics of the maps, alone or added to the energy, warned of
+59% of the pieces at best, but ranked them below real images less surely (AUROC 0.909 against 0.920).
 """
 
 import numpy as np

@@ -112,10 +112,9 @@ class Gate:
             called = CALL.fullmatch(path)
             if POST.fullmatch(path) or (called and called["name"] in self.endpoints):
                 by_name = bool(called and called["v2"])
-                body = await self.checked_body(path, bool(called), by_name, Request(scope, receive))
+                body, asking = await self.checked_body(path, bool(called), by_name, Request(scope, receive))
                 try:
-                    send = self.listeners.once_heard(json.loads(body).get("session_hash"), send)
-                    return await self.app(scope, replayed(body, receive), send)
+                    return await self.app(scope, replayed(body, receive), self.listeners.once_heard(asking, send))
                 except (TypeError, ValueError, KeyError):
                     if by_name:  # Gradio fits the names to the function by itself, and trips over those that do not fit
                         raise Refused(NOT_UNDERSTOOD, 422) from None
@@ -124,8 +123,10 @@ class Gate:
 
     # ---- requests for an answer ----
 
-    async def checked_body(self, path: str, called: bool, with_names: bool, request: Request) -> bytes:
-        """The body of a POST, if it is what such a request has. Raises Refused."""
+    async def checked_body(
+        self, path: str, called: bool, with_names: bool, request: Request
+    ) -> tuple[bytes, str | None]:
+        """The body of a POST, if it is what such a request has, and whose visit it names. Raises Refused."""
         content = b""
         async for part in request.stream():
             content += part
@@ -148,7 +149,7 @@ class Gate:
             self.check_count(given)
         elif with_names:
             self.check_count(list(body.values()))
-        return content
+        return content, body.get("session_hash")
 
     def check_count(self, given: list[Any]) -> None:
         """Raise Refused where a list of files is longer than any that is answered."""

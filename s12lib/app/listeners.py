@@ -68,20 +68,24 @@ class Listeners:
             self.listening[visit] -= 1
             self.listening += Counter()  # drops those at zero
             leaving.cancel()
-            if has_all := self.parting.get(visit) is gone:
-                del self.parting[visit]
+            has_all = self.parting.get(visit) is gone
             if not answering.done():
                 answering.cancel()
-                if not has_all:
+                if not has_all and not self.listening[visit]:
                     await self.blocks._queue.clean_events(session_hash=visit)
-            with suppress(asyncio.CancelledError):
-                await answering
+            try:
+                with suppress(asyncio.CancelledError):
+                    await answering
+            finally:
+                if has_all:
+                    del self.parting[visit]
+                gone.set()  # where the stream ended by itself, its end says that no more comes
 
     def once_heard(self, visit: str | None, send: Send) -> Send:
         """``send`` for what is said to a visitor who asks for something, not before the last farewell was heard.
 
-        The page goes on to listen where it has heard none. It would wait for ever if its request came after the
-        farewell was sent, and were taken before it arrives.
+        The page opens a new stream only once it has read the farewell of the old one. Told before that that its request
+        was taken, it would believe that the old stream brings the answer, and wait for ever.
         """
 
         async def send_then(message: Message) -> None:

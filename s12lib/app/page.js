@@ -19,7 +19,8 @@
 
   function give(files) {
     const input = box();
-    if (!input || !files.length || refused(files)) return;
+    if (!files.length || refused(files)) return;
+    if (!input) return notice("Wait until the last image has arrived, then add the next.");
     const data = new DataTransfer();
     for (const file of files) data.items.add(file);
     input.files = data.files;
@@ -36,7 +37,7 @@
     if (!inBox) give(files);
   }, true);
   document.addEventListener("change", (event) => {
-    if (event.target.matches("#camera input")) {
+    if (event.target.matches?.("#camera input")) {
       give([...event.target.files]);
       event.target.value = ""; // or the next photo of the same name would change nothing
     } else if (event.target.type === "file" && refused(event.target.files)) {

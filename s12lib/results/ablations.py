@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from s12lib.results.markup import code, escaped
-from s12lib.results.records import ResultsError, complete, machine
+from s12lib.results.records import DETAILS, ResultsError, complete, machine
 from s12lib.schemas import Ablation, read_json
 
 FOLDER = Path("results/ablations")
@@ -59,7 +59,7 @@ def read_ablation(path: Path) -> Ablation:
 
 
 Groups = dict[tuple[tuple, int], dict[str, dict[int, Ablation]]]
-"""Runs by what a table's have in common, by their epochs, by the lever that is off, and by seed."""
+"""Runs by what the runs of one table have in common and their epochs, by the lever that is off, and by seed."""
 
 
 def grouped(folder: Path) -> tuple[Groups, dict[tuple, float | None]]:
@@ -70,7 +70,7 @@ def grouped(folder: Path) -> tuple[Groups, dict[tuple, float | None]]:
         run = read_ablation(path)
         where = f"{machine(run['hardware'])}, {run['precision']}"
         sizes = run["images"]["train"], run["images"]["validation"]
-        kind = run["recipe"], run["dataset"], *sizes, " ".join(run["fields"]), where
+        kind = run["recipe"], run["dataset"], *sizes, " ".join(sorted(run["fields"])), where
         groups[kind, run["epochs"]][run["without"]][run["seed"]] = run
         if run["without"] == AS_IT_IS:
             lengths[kind][run["epochs"]].append(100 * run["validation"]["accuracy"])
@@ -107,18 +107,23 @@ def as_table(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def tried(groups: Groups, kind: tuple, epochs: int) -> list[dict[str, str]]:
-    """What was tried beside a recipe, by column: runs of it with further fields, by pairs of one seed."""
-    *alike, fields, where = kind
+    """What was tried beside a recipe, by column: runs of it with further fields, by pairs of one seed.
+
+    A run with two fields more stands beside the one with one field more, where there is such a run.
+    """
+    *alike, _, where = kind
     base, rows = groups[kind, epochs][AS_IT_IS], []
-    for (other, length), runs in groups.items():
-        *others, changed, place = other
-        more = [field for field in changed.split() if field not in fields.split()]
-        seeds = sorted(base.keys() & runs[AS_IT_IS].keys())
-        beside = (others, place, length) == (alike, where, epochs) and set(fields.split()) < set(changed.split())
-        if beside and seeds:
-            rows.append(
-                {"tried beside it": code(" ".join(more)), "n": str(len(seeds))} | gains(runs[AS_IT_IS], base, seeds)
-            )
+    beside = {
+        frozenset(fields.split()): runs[AS_IT_IS]
+        for ((*others, fields, place), length), runs in groups.items()
+        if (others, place, length) == (alike, where, epochs) and base.keys() & runs[AS_IT_IS].keys()
+    }
+    given = frozenset(kind[-2].split())
+    for fields, runs in beside.items():
+        if given < fields and not any(given < between < fields for between in beside):
+            seeds = sorted(base.keys() & runs.keys())
+            more = code(" ".join(sorted(fields - given)))
+            rows.append({"tried beside it": more, "n": str(len(seeds))} | gains(runs, base, seeds))
     return rows
 
 
@@ -209,8 +214,8 @@ def in_epochs_and_seconds(
 def worth(folder: Path = FOLDER) -> list[dict[str, str]]:
     """What each lever is worth in points of accuracy, over all seeds that both sides have, as rows of a CSV file.
 
-    ``recipe, epochs, lever, n, points, error, more_epochs``: the error is the standard error of the mean, empty with
-    one pair; the last is how many more epochs would do as much, empty where it is not known.
+    ``recipe, images, epochs, lever, n, points, error``: how many images were trained on; the error is the standard
+    error of the mean, empty with one pair.
     """
     groups, slopes = grouped(folder)
     rows = []
@@ -218,8 +223,8 @@ def worth(folder: Path = FOLDER) -> list[dict[str, str]]:
         for found in rows_of(runs, slopes[kind]):
             points, _, error = found["worth, points"].partition(" ± ")
             rows.append(
-                {"recipe": kind[0], "epochs": str(epochs), "lever": found["lever"], "n": found["n"]}
-                | {"points": points, "error": error, "more_epochs": found["worth, epochs"]}
+                {"recipe": kind[0], "images": str(kind[2]), "epochs": str(epochs), "lever": found["lever"]}
+                | {"n": found["n"], "points": points, "error": error}
             )
     return rows
 
@@ -236,13 +241,17 @@ def load_worth() -> list[dict[str, str]]:
 
 
 def refuse_other_differences(off: str, config: dict[str, Any], without: dict[str, Any]) -> None:
-    """Raises ResultsError unless two resolved recipes differ in the lever and in nothing else."""
+    """Raises ResultsError unless two resolved recipes differ in the lever, and what says nothing without it, alone."""
     field, value = LEVERS[off]
     section, name = field.split(".")
     if without[section][name] != value:
         raise ResultsError(
             f"the run without {off} has {field} = {without[section][name]}: delete it in results/ablations."
         )
-    restored = without | {section: without[section] | {name: config[section][name]}}
-    if restored != config:
+    idle = {name, *(detail for detail, lever in DETAILS.items() if (section, name) == ("model", lever))}
+    rest, others = (
+        one | {section: {key: value for key, value in one[section].items() if key not in idle}}
+        for one in (config, without)
+    )
+    if rest != others:
         raise ResultsError(f"two runs differ in more than the lever {off}: delete the older one in results/ablations.")
