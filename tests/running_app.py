@@ -32,6 +32,11 @@ def free_port() -> int:
         return bound.getsockname()[1]
 
 
+def notice_a_closed_terminal() -> None:
+    """As a terminal's processes do; tests that were started with `nohup` would hand on that it is ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class RunningApp:
     """``s12 app`` in a process of its own, with everything it says in a log."""
 
@@ -45,7 +50,9 @@ class RunningApp:
         environment = os.environ | nowhere | {"GRADIO_TEMP_DIR": str(folder / "uploads"), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "s12lib.cli", "app", "--port", str(self.port), *arguments]
         with open(self.log_file, "wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment, preexec_fn=notice_a_closed_terminal
+            )
         end = time.monotonic() + PATIENCE
         while "The app is at" not in self.log:
             if self.process.poll() is not None or time.monotonic() > end:
