@@ -37,6 +37,7 @@ class RecipeCLI(LightningCLI):
     """LightningCLI with the course's logs, checkpoints and precision; runs live in ``runs/RECIPE-seedN``."""
 
     def __init__(self, args: list[str]) -> None:
+        try_whole_numbers_first()
         super().__init__(
             Classifier,
             ImageArrays,
@@ -227,7 +228,6 @@ def run(args: list[str]) -> RecipeCLI:
     """Run ``fit``, ``validate`` or ``test`` with LightningCLI's arguments. Raises RunStopped for a signal to stop."""
     expect_warnings()
     hardware.exact_float32()
-    try_whole_numbers_first()
     check_arguments(args)
     with stoppable():
         try:
