@@ -92,8 +92,9 @@ links: $(READY) ## ask every link of the book whether it still leads somewhere
 # One pool of workers has it all: a lesson, the book's pages, a type check or a test is whatever a worker does next.
 # The last line says what was checked, what was not, and how to get it.
 
+# without CIFAR-10 with one worker more: they wait for the lessons' kernels
 test: $(READY) ## run every check that does not take minutes (at most 9 on two cores)
-	@if $(HAS_CIFAR10); then lessons="$(NBVAL)"; else lessons=; fi; $(PYTEST) tests $$lessons
+	@if $(HAS_CIFAR10); then lessons="$(NBVAL)"; else lessons="-n $$(($(WORKERS) + 1))"; fi; $(PYTEST) tests $$lessons
 
 test-lessons: $(READY) ## re-execute every lesson and compare what it prints
 	@if $(HAS_CIFAR10); then lessons="$(NBVAL)"; else lessons=; fi; $(PYTEST) tests/test_lessons_on_shapes.py $$lessons
