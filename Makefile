@@ -90,9 +90,9 @@ links: $(READY) ## ask every link of the book whether it still leads somewhere
 # ---- checks ----------------------------------------------------------------------------------------------------------
 
 # One pool of workers has it all: a lesson, the book's pages, a type check or a test is whatever a worker does next.
-# The last line says what was checked, what was not, and how to get it.
+# The last line says what was checked, what was not, and how to get it. Without CIFAR-10 there is one worker more, since
+# they wait for the lessons' kernels then.
 
-# without CIFAR-10 with one worker more: they wait for the lessons' kernels
 test: $(READY) ## run every check that does not take minutes (at most 9 on two cores)
 	@if $(HAS_CIFAR10); then lessons="$(NBVAL)"; else lessons="-n $$(($(WORKERS) + 1))"; fi; $(PYTEST) tests $$lessons
 
