@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from s12lib.results.markup import code, escaped
+from s12lib.results.markup import as_table, code, escaped
 from s12lib.results.records import DETAILS, ResultsError, complete, machine
 from s12lib.schemas import Ablation, read_json
 
@@ -95,15 +95,6 @@ def table(folder: Path = FOLDER) -> str:
         if tables := [as_table(rows) for rows in found if rows]:
             parts += [caption(kind, epochs, runs[AS_IT_IS]), *tables]
     return "\n\n".join(parts)
-
-
-def as_table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Rows by column as a Markdown table, without the columns that are empty in all of them."""
-    columns = [name for name in rows[0] if any(row[name] for row in rows)]
-    header, *lines = [
-        "| " + " | ".join(line) + " |" for line in (columns, *([row[n] for n in columns] for row in rows))
-    ]
-    return "\n".join([header, "|" + "---|" * len(columns), *lines])
 
 
 def tried(groups: Groups, kind: tuple, epochs: int) -> list[dict[str, str]]:
